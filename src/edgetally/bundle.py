@@ -1,0 +1,160 @@
+"""`ModelBundle`: a converted model as a folder, described by its `bundle.json`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Annotated, Generic, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.alias_generators import to_camel
+
+from edgetally.errors import InputError
+
+FORMAT = "edgetally.bundle/1"
+MANIFEST_NAME = "bundle.json"
+
+Source = Literal["symbol", "hyperparameters", "command line", "default"]
+FileRole = Literal["mxnet-symbol", "mxnet-params", "onnx"]
+T = TypeVar("T")
+
+
+class _Value(BaseModel):
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True
+    )
+
+
+class Setting(_Value, Generic[T]):
+    """A value and where it came from."""
+
+    value: T
+    source: Source
+
+
+class NmsSettings(_Value):
+    """The arguments of MXNet's `_contrib_MultiBoxDetection`, each with its source.
+
+    topk -1 keeps every candidate. score_floor is the operator's `threshold`.
+    """
+
+    threshold: Setting[float]
+    topk: Setting[int]
+    force_suppress: Setting[bool]
+    score_floor: Setting[float]
+    clip: Setting[bool]
+    variances: Setting[tuple[float, float, float, float]]
+
+
+class BundleFile(_Value):
+    """A file of the bundle: its path in the folder (`/` separated) and SHA-256 in hex."""
+
+    path: str
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
+class Parity(_Value):
+    """How far two runtimes stood apart on the same frames when the bundle was made."""
+
+    reference: str
+    compared: str
+    frames: int
+    max_box_difference: float
+    max_score_difference: float
+
+
+class ModelBundle(_Value):
+    """A converted model: everything a device needs to run and to name it.
+
+    input_size is the side of the square input in pixels; mean and scale are per channel in
+    colour_order, applied as (pixel - mean) * scale to 0-255 values.
+    """
+
+    format: Literal["edgetally.bundle/1"] = "edgetally.bundle/1"
+    name: str
+    version: str
+    architecture: str
+    classes: tuple[str, ...]
+    input_size: int
+    colour_order: Literal["RGB", "BGR"]
+    mean: tuple[float, float, float]
+    scale: tuple[float, float, float]
+    nms: NmsSettings
+    files: dict[FileRole, BundleFile]
+    hyperparameters: dict[str, str]
+    parity: tuple[Parity, ...] = ()
+
+    _folder: Path = Path()
+    _sha256: str = ""
+
+    @property
+    def sha256(self) -> str:
+        """The hash of `bundle.json`, which holds every file's hash: the model's identity."""
+        return self._sha256
+
+    def file(self, role: FileRole) -> Path:
+        """Return the path of a file. InputError where the bundle has none of that role."""
+        try:
+            return self._folder / self.files[role].path
+        except KeyError:
+            raise InputError(
+                f"bundle {self._folder} holds no {role} file; convert the model again"
+            ) from None
+
+    def write(self, folder: Path) -> None:
+        """Write `bundle.json` into the folder that already holds the files."""
+        text = json.dumps(self.model_dump(mode="json", by_alias=True), indent=2) + "\n"
+        (folder / MANIFEST_NAME).write_text(text, encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> ModelBundle:
+        """Read a bundle and check every file against its hash.
+
+        Raises InputError when the folder is no bundle, or a file is missing or changed.
+        """
+        manifest = folder / MANIFEST_NAME
+        try:
+            content = manifest.read_bytes()
+        except OSError:
+            raise InputError(
+                f"{folder} is not a model bundle (no readable {MANIFEST_NAME}); make one with "
+                f"'edgetally convert model.tar.gz --output {folder}'"
+            ) from None
+        try:
+            bundle = cls.model_validate_json(content)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"]) or "the file"
+            raise InputError(
+                f"{manifest}: {where}: {first['msg']}; convert the model again"
+            ) from None
+        bundle._folder = folder  # noqa: SLF001 - its own class
+        bundle._sha256 = hashlib.sha256(content).hexdigest()  # noqa: SLF001
+        for entry in bundle.files.values():
+            _check(folder, entry)
+        return bundle
+
+
+def sha256_of(path: Path) -> str:
+    """Hash a file's content, in hex."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _check(folder: Path, entry: BundleFile) -> None:
+    path = folder / entry.path
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise InputError(f"{folder}: {entry.path} lies outside the bundle; convert the model again")
+    try:
+        found = sha256_of(path)
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}; convert the model again") from None
+    if found != entry.sha256:
+        raise InputError(
+            f"{path} was changed since the conversion (sha256 {found[:12]}…, "
+            f"{MANIFEST_NAME} says {entry.sha256[:12]}…); convert the model again"
+        )

@@ -1,0 +1,218 @@
+"""The command line: parses, calls, prints."""
+
+from __future__ import annotations
+
+import json
+import logging
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Optional
+
+import typer
+
+from edgetally import __version__
+from edgetally.config import EngineName, Precision, load_config
+from edgetally.errors import EdgetallyError
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from edgetally.bundle import ModelBundle
+    from edgetally.detections import Detections
+
+app = typer.Typer(
+    name="edgetally",
+    help="Count inventory with cameras, on the device, with the detector SageMaker trained.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+_MODEL = Path("models/boxes/bundle")
+EngineOption = Annotated[
+    EngineName, typer.Option(help="Runtime that executes the model; auto: the best installed.")
+]
+PrecisionOption = Annotated[Precision, typer.Option(help="Arithmetic of the engine; auto: fp32.")]
+
+
+@app.callback()
+def _common(
+    context: typer.Context,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Log everything; show a traceback on an error.")
+    ] = False,
+) -> None:
+    context.obj = debug
+    logging.basicConfig(
+        level=logging.DEBUG if debug else logging.WARNING,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+
+
+@app.command()
+def convert(
+    source: Annotated[
+        Path, typer.Argument(help="The training job's model.tar.gz, or the folder it holds.")
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the new bundle.")],
+    classes: Annotated[
+        Optional[str],  # noqa: UP045 - typer reads it at run time on Python 3.10
+        typer.Option(help="Class names, comma separated, in the order of the training's ids."),
+    ] = None,
+    name: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="The model's name in messages; default: the output folder's name."),
+    ] = None,
+    version: Annotated[str, typer.Option(help="The model's version in messages.")] = "1.0.0",
+    verify: Annotated[
+        Optional[bool],  # noqa: UP045
+        typer.Option(
+            "--verify/--no-verify",
+            help="Prove the result equal to the training graph in MXNet. Default: where MXNet is "
+            "installed.",
+        ),
+    ] = None,
+) -> None:
+    """Turn a SageMaker training artifact into a model bundle that a device can run.
+
+    Example: edgetally convert model.tar.gz --output boxes --classes "blue box,yellow box"
+    """
+    from edgetally.conversion import convert as convert_artifact  # noqa: PLC0415 - needs an extra
+
+    bundle = convert_artifact(
+        source,
+        output,
+        classes=[part.strip() for part in classes.split(",")] if classes else None,
+        name=name,
+        version=version,
+        verify=verify,
+        progress=lambda line: typer.echo(line, err=True),
+    )
+    typer.echo(
+        f"{output}: {bundle.name} {bundle.version}, {bundle.architecture}, "
+        f"{bundle.input_size} x {bundle.input_size}, classes {', '.join(bundle.classes)}"
+    )
+
+
+@app.command()
+def run(
+    config: Annotated[Path, typer.Option("--config", "-c", help="The configuration, in YAML.")],
+) -> None:
+    """Watch the configured cameras, count, and publish, until they end or SIGTERM comes.
+
+    Example: edgetally run --config models/boxes/demo.yaml
+    """
+    from edgetally.service import Service  # noqa: PLC0415 - loads OpenCV
+
+    logging.getLogger("edgetally").setLevel(min(logging.INFO, logging.getLogger().level))
+    service = Service(load_config(config))
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        service.stop()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    service.run()
+
+
+@app.command()
+def detect(
+    images: Annotated[list[Path], typer.Argument(help="Image files.", metavar="IMAGE…")],
+    model: Annotated[Path, typer.Option("--model", "-m", help="Folder of the bundle.")] = _MODEL,
+    threshold: Annotated[
+        float, typer.Option(min=0, max=1, help="Detections below this score are left out.")
+    ] = 0.5,
+    engine: EngineOption = "auto",
+    precision: PrecisionOption = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Detect objects in images and print them.
+
+    Example: edgetally detect photo.jpg --model boxes --json
+    """
+    from edgetally.capture import read_image  # noqa: PLC0415 - loads OpenCV
+    from edgetally.detector import Detector  # noqa: PLC0415
+
+    pictures = [(path, read_image(path)) for path in images]
+    with Detector(model, engine, precision, score_threshold=threshold) as detector:
+        results = []
+        for path, picture in pictures:
+            found = detector.detect(picture)
+            height, width = picture.shape[:2]
+            results.append(_as_dict(path, width, height, found, detector.bundle))
+    if as_json:
+        typer.echo(json.dumps(results, indent=2))
+        return
+    for result in results:
+        typer.echo(f"{result['image']} ({result['width']} x {result['height']})")
+        for row in result["detections"]:
+            box = " ".join(f"{row['box'][side]:.4f}" for side in ("xmin", "ymin", "xmax", "ymax"))
+            typer.echo(f"  {row['score']:.3f}  {row['class']}  {box}")
+        if not result["detections"]:
+            typer.echo(f"  nothing above {threshold:g}")
+
+
+def _as_dict(
+    path: Path, width: int, height: int, found: Detections, bundle: ModelBundle
+) -> dict[str, Any]:
+    return {
+        "image": str(path),
+        "width": width,
+        "height": height,
+        "model": {"name": bundle.name, "version": bundle.version, "sha256": bundle.sha256},
+        "detections": [
+            {
+                "class": bundle.classes[class_id],
+                "score": round(score, 4),
+                "box": dict(
+                    zip(
+                        ("xmin", "ymin", "xmax", "ymax"),
+                        (round(value, 5) for value in box),
+                        strict=True,
+                    )
+                ),
+            }
+            for box, score, class_id in zip(
+                found.boxes.tolist(), found.scores.tolist(), found.class_ids.tolist(), strict=True
+            )
+        ],
+    }
+
+
+@app.command()
+def demo(
+    models: Annotated[Path, typer.Option(help="Folder of the demo's artifact and clip.")] = Path(
+        "models/boxes"
+    ),
+    output: Annotated[Path, typer.Option(help="Where the results go.")] = Path("out/demo"),
+    engine: EngineOption = "auto",
+) -> None:
+    """Convert the demo artifact, count its clip, and compare with the known truth.
+
+    Exits 0 only if every count equals the truth.
+    """
+    from edgetally.demo.run import run_demo  # noqa: PLC0415 - loads OpenCV
+
+    if not run_demo(models, output, engine):
+        raise typer.Exit(1)
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    typer.echo(__version__)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run a command and exit: 0 done, 1 failed, 2 bad input."""
+    given = sys.argv[1:] if arguments is None else arguments
+    try:
+        app(given, prog_name="edgetally")
+    except EdgetallyError as error:
+        if "--debug" in given:
+            raise
+        typer.echo(f"edgetally: {error}", err=True)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)

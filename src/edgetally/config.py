@@ -1,0 +1,259 @@
+"""The configuration: one pydantic model, read from YAML or from Greengrass.
+
+Keys are camelCase in YAML and snake_case in Python. Strings that hold numbers are accepted,
+because Greengrass consoles send them; an unknown key is an error that names the nearest one.
+"""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic.alias_generators import to_camel
+
+from edgetally.errors import InputError
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Point = tuple[Fraction, Fraction]
+Polygon = Annotated[tuple[Point, ...], Field(min_length=3)]
+Vector = tuple[float, float]
+Name = Annotated[str, Field(pattern=r"^[^/+#\s][^/+#]*$", max_length=64)]
+EngineName = Literal["auto", "openvino", "onnxruntime", "mxnet"]
+Precision = Literal["auto", "fp32", "bf16"]
+
+
+class Section(BaseModel):
+    """A part of the configuration: immutable, camelCase outside, no unknown keys."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True
+    )
+
+
+class ModelConfig(Section):
+    """Which model runs, and how."""
+
+    path: Path = Field(description="Folder of the model bundle.")
+    engine: EngineName = Field("auto", description="Runtime; auto takes the best one installed.")
+    precision: Precision = Field("auto", description="Arithmetic of the engine; auto is fp32.")
+    score_threshold: Fraction = Field(0.5, description="Detections below this score are dropped.")
+    class_thresholds: dict[str, Fraction] = Field(
+        default_factory=dict, description="Score thresholds of single classes, by class name."
+    )
+
+
+class LineConfig(Section):
+    """A line that is counted when it is crossed."""
+
+    name: Name = Field(description="Name in messages.")
+    start: Point = Field(alias="from", description="One end, in 0-1 of the frame.")
+    end: Point = Field(alias="to", description="The other end, in 0-1 of the frame.")
+    in_direction: Vector = Field(
+        description="A vector that points to the IN side: [0, 1] is down the picture."
+    )
+    classes: tuple[str, ...] = Field((), description="Classes that count; none named: all.")
+
+    @model_validator(mode="after")
+    def _has_sides(self) -> LineConfig:
+        along = (self.end[0] - self.start[0], self.end[1] - self.start[1])
+        if along == (0, 0):
+            raise ValueError("from and to are the same point")
+        if abs(along[0] * self.in_direction[1] - along[1] * self.in_direction[0]) < 1e-9:
+            raise ValueError("inDirection must point across the line, not along it")
+        return self
+
+
+class ZoneConfig(Section):
+    """An area whose occupancy is counted."""
+
+    name: Name = Field(description="Name in messages.")
+    polygon: Polygon = Field(description="Corners, in 0-1 of the frame.")
+    classes: tuple[str, ...] = Field((), description="Classes that count; none named: all.")
+
+
+class CameraConfig(Section):
+    """A camera and what is counted in its view."""
+
+    name: Name = Field(description="Name in topics and messages.")
+    source: str = Field(
+        min_length=1,
+        description="A camera index, a device, a URL, a video file or a folder of images.",
+    )
+    fps: Annotated[float, Field(gt=0, le=240)] | None = Field(
+        None, description="Frames taken a second; absent: all. Timing of a folder of images."
+    )
+    max_frames: Annotated[int, Field(gt=0)] | None = Field(
+        None, description="Stop after so many frames; absent: never."
+    )
+    masks: tuple[Polygon, ...] = Field(
+        (), description="Areas that are blacked out before anything sees the frame."
+    )
+    zones: tuple[ZoneConfig, ...] = Field((), description="Areas of occupancy.")
+    lines: tuple[LineConfig, ...] = Field((), description="Lines of crossings.")
+
+    @model_validator(mode="after")
+    def _unique_names(self) -> CameraConfig:
+        _reject_twins("line", [line.name for line in self.lines])
+        _reject_twins("zone", [zone.name for zone in self.zones])
+        return self
+
+
+class DetectionsConfig(Section):
+    """When detections are published."""
+
+    mode: Literal["always", "onChange", "never"] = Field(
+        "onChange", description="onChange: when the set of tracked objects changes."
+    )
+    min_interval: Annotated[float, Field(ge=0)] = Field(
+        1.0, description="Seconds between two detections messages of a camera, at least."
+    )
+
+
+class InventoryConfig(Section):
+    """When the totals are published."""
+
+    heartbeat: Annotated[float, Field(gt=0)] = Field(
+        60.0, description="Seconds between two inventory messages when nothing changes."
+    )
+
+
+class JsonlTransport(Section):
+    """Appends each message to a file, a line each."""
+
+    type: Literal["jsonl"]
+    path: Path = Field(description="The file; it is made where missing.")
+
+
+class ConsoleTransport(Section):
+    """Prints each message as a line."""
+
+    type: Literal["console"]
+
+
+Transport = Annotated[JsonlTransport | ConsoleTransport, Field(discriminator="type")]
+
+
+class PublishConfig(Section):
+    """What is published, and where to."""
+
+    topic_prefix: str = Field("edgetally", description="First part of each topic.")
+    thing: Name = Field("local", description="The device's name in topics and messages.")
+    detections: DetectionsConfig = DetectionsConfig()
+    inventory: InventoryConfig = InventoryConfig()
+    transports: tuple[Transport, ...] = Field(
+        (ConsoleTransport(type="console"),), description="Where each message goes."
+    )
+
+
+class StorageConfig(Section):
+    """Where counts survive."""
+
+    path: Path = Field(Path("state"), description="Folder of the ledger.")
+
+
+class Config(Section):
+    """The whole configuration."""
+
+    model: ModelConfig
+    cameras: Annotated[tuple[CameraConfig, ...], Field(min_length=1)]
+    publish: PublishConfig = PublishConfig()
+    storage: StorageConfig = StorageConfig()
+
+    @model_validator(mode="after")
+    def _unique_names(self) -> Config:
+        _reject_twins("camera", [camera.name for camera in self.cameras])
+        return self
+
+
+def load_config(path: Path) -> Config:
+    """Read a YAML file. InputError, naming the key and the remedy, where it is wrong.
+
+    Relative paths in the file are meant from the working folder.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not UTF-8 text"
+        raise InputError(f"configuration {path}: {reason}; give a readable YAML file") from None
+    try:
+        content = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f" line {mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or "not YAML"
+        raise InputError(f"configuration {path}{line}: {problem}; correct the YAML") from None
+    return parse_config(content, str(path))
+
+
+def parse_config(content: object, origin: str) -> Config:
+    """Validate a parsed configuration; `origin` names it in errors (InputError)."""
+    if not isinstance(content, dict):
+        raise InputError(
+            f"configuration {origin}: expected keys such as model and cameras, got "
+            f"{'nothing' if content is None else type(content).__name__}"
+        )
+    try:
+        return Config.model_validate(content)
+    except ValidationError as error:
+        raise InputError(f"configuration {origin}: {_first_problem(error)}") from None
+
+
+def _reject_twins(kind: str, names: list[str]) -> None:
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"two {kind}s are named {name!r}; give each its own name")
+
+
+def _first_problem(error: ValidationError) -> str:
+    problems = error.errors()
+    problem = next((p for p in problems if p["type"] == "extra_forbidden"), problems[0])
+    where = _dotted(problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        key = str(problem["loc"][-1])
+        known = _known_keys(problem["loc"][:-1])
+        near = difflib.get_close_matches(key, known, n=1, cutoff=0.0)
+        return f"unknown key {where}; did you mean {near[0]!r}?" if near else f"unknown key {where}"
+    if problem["type"] == "missing":
+        return f"{where} is missing; add it"
+    text = problem["msg"].removeprefix("Value error, ")
+    given = problem["input"]
+    shown = f", got {given!r}" if isinstance(given, (str, int, float, bool)) else ""
+    return f"{where}: {text[:1].lower()}{text[1:]}{shown}" if where else text
+
+
+def _dotted(location: tuple[int | str, ...]) -> str:
+    parts: list[str] = []
+    for part in location:
+        if isinstance(part, int) and parts:
+            parts[-1] += f"[{part}]"
+        elif part not in {"jsonl", "console"}:
+            parts.append(str(part))
+    return ".".join(parts)
+
+
+def _known_keys(location: tuple[int | str, ...]) -> list[str]:
+    section: Any = Config
+    for part in location:
+        if isinstance(part, int):
+            continue
+        if part in {"jsonl", "console"}:
+            section = JsonlTransport if part == "jsonl" else ConsoleTransport
+            continue
+        fields = {field.alias: field.annotation for field in section.model_fields.values()}
+        section = _section_in(fields[str(part)])
+        if section is None:
+            return []
+    return [str(field.alias) for field in section.model_fields.values()]
+
+
+def _section_in(annotation: Any) -> type[Section] | None:
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        return annotation
+    for inner in get_args(annotation):
+        found = _section_in(inner)
+        if found is not None:
+            return found
+    return None
