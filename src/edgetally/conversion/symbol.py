@@ -1,0 +1,168 @@
+"""MXNet's symbol JSON: the graph of a network, read and written without MXNet.
+
+The format is nnvm's `saveload_json.cc`: `nodes` in topological order, each with `op` ("null"
+for a variable), `name`, `attrs` (strings) and `inputs` as [node, output, version]. Symbols of
+older MXNet keep the attributes under `attr` or `param`.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypeVar
+
+from edgetally.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+Entry = tuple[int, int, int]
+T = TypeVar("T")
+_MISSING_VALUES = (None, "None", "")
+_FLAGS = {"True": True, "true": True, "1": True, "False": False, "false": False, "0": False}
+
+
+@dataclass(frozen=True)
+class Node:
+    """An operator or a variable (op "null"); inputs are (node, output, version)."""
+
+    op: str
+    name: str
+    attrs: Mapping[str, str]
+    inputs: tuple[Entry, ...] = ()
+
+    def __str__(self) -> str:
+        return f"node {self.name} ({self.op})"
+
+    def text(self, key: str, default: str) -> str:
+        """Return an attribute as it is written."""
+        found = self.attrs.get(key)
+        return default if found in _MISSING_VALUES or found is None else found
+
+    def flag(self, key: str, default: bool) -> bool:
+        """Return a boolean attribute. InputError where it is none."""
+        found = self.text(key, str(default))
+        if found not in _FLAGS:
+            raise self._unreadable(key, "true or false")
+        return _FLAGS[found]
+
+    def numbers(self, key: str, default: tuple[float, ...]) -> tuple[float, ...]:
+        """Return an attribute like "(0.1, 0.2)" or "0.1". InputError where it is none."""
+        found = self.attrs.get(key)
+        if found in _MISSING_VALUES:
+            return default
+        try:
+            value = ast.literal_eval(str(found).strip())
+            values = value if isinstance(value, tuple | list) else (value,)
+            return tuple(float(number) for number in values)
+        except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
+            raise self._unreadable(key, "numbers") from None
+
+    def integers(self, key: str, default: tuple[int, ...]) -> tuple[int, ...]:
+        """Return an attribute like "(3, 3)" or "3". InputError where it is none."""
+        values = self.numbers(key, default)
+        if not all(value.is_integer() for value in map(float, values)):
+            raise self._unreadable(key, "whole numbers")
+        return tuple(int(value) for value in values)
+
+    def number(self, key: str, default: float) -> float:
+        """Return a single number. InputError where it is none."""
+        return self._single(key, self.numbers(key, (default,)))
+
+    def integer(self, key: str, default: int) -> int:
+        """Return a single whole number. InputError where it is none."""
+        return self._single(key, self.integers(key, (default,)))
+
+    def _single(self, key: str, values: tuple[T, ...]) -> T:
+        if len(values) != 1:
+            raise self._unreadable(key, "a single number")
+        return values[0]
+
+    def _unreadable(self, key: str, wanted: str) -> InputError:
+        return InputError(
+            f"{self}: {key}={self.attrs.get(key)!r} should be {wanted}; "
+            "take the artifact from the training job again"
+        )
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A network: nodes in topological order, and the outputs it was saved with."""
+
+    nodes: tuple[Node, ...]
+    heads: tuple[Entry, ...]
+    attrs: Mapping[str, object]
+
+    def find(self, name: str) -> int | None:
+        """Return the index of the node of that name."""
+        return next((i for i, node in enumerate(self.nodes) if node.name == name), None)
+
+    def ancestors(self, indices: Iterable[int]) -> list[int]:
+        """Return those nodes and all that they are computed from, in topological order."""
+        found: set[int] = set()
+        waiting = list(indices)
+        while waiting:
+            index = waiting.pop()
+            if index not in found:
+                found.add(index)
+                waiting.extend(source for source, _, _ in self.nodes[index].inputs)
+        return sorted(found)
+
+    def pruned(self) -> Graph:
+        """Drop every node that no head needs."""
+        kept = self.ancestors(head for head, _, _ in self.heads)
+        number = {old: new for new, old in enumerate(kept)}
+
+        def moved(entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
+            return tuple((number[node], output, version) for node, output, version in entries)
+
+        nodes = tuple(replace(self.nodes[i], inputs=moved(self.nodes[i].inputs)) for i in kept)
+        return Graph(nodes, moved(self.heads), self.attrs)
+
+    def to_json(self) -> str:
+        """Write the graph as `mxnet.symbol.load_json` reads it."""
+        nodes = [
+            {"op": node.op, "name": node.name}
+            | ({"attrs": dict(node.attrs)} if node.attrs else {})
+            | {"inputs": [list(entry) for entry in node.inputs]}
+            for node in self.nodes
+        ]
+        variables = [i for i, node in enumerate(self.nodes) if node.op == "null"]
+        content = {
+            "nodes": nodes,
+            "arg_nodes": variables,
+            "heads": [list(head) for head in self.heads],
+            "attrs": dict(self.attrs),
+        }
+        return json.dumps(content, indent=1) + "\n"
+
+
+def parse_symbol(content: bytes, origin: str) -> Graph:
+    """Read a symbol file; `origin` names it in errors. InputError where it is no symbol."""
+    try:
+        saved = json.loads(content)
+        nodes = tuple(_parse_node(index, node) for index, node in enumerate(saved["nodes"]))
+        heads = tuple(_parse_entry(entry, len(nodes)) for entry in saved["heads"])
+        attrs = dict(saved.get("attrs") or {})
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise InputError(
+            f"{origin} is not an MXNet symbol ({type(error).__name__}: {error}); "
+            "take the artifact from the training job again"
+        ) from None
+    return Graph(nodes, heads, attrs)
+
+
+def _parse_node(index: int, saved: Mapping[str, object]) -> Node:
+    attrs: dict[str, str] = {}
+    for key in ("attr", "param", "attrs"):
+        attrs |= {str(k): str(v) for k, v in dict(saved.get(key) or {}).items()}  # type: ignore[call-overload]
+    inputs = tuple(_parse_entry(entry, index) for entry in saved["inputs"])  # type: ignore[attr-defined]
+    return Node(str(saved["op"]), str(saved["name"]), attrs, inputs)
+
+
+def _parse_entry(saved: list[int], limit: int) -> Entry:
+    node, output, *version = (int(number) for number in saved)
+    if not 0 <= node < limit or output < 0:
+        raise ValueError(f"input {saved} points at no earlier node")
+    return node, output, version[0] if version else 0

@@ -1,0 +1,230 @@
+"""The conversion of a whole artifact: what comes out, what is refused, what is left behind."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from training_job import (
+    NAMES,
+    edit_hyperparameters,
+    edit_params,
+    edit_symbol,
+    tree,
+    unpacked,
+    write_tar,
+)
+
+from edgetally.bundle import ModelBundle
+from edgetally.conversion import convert
+from edgetally.engines import available_engines
+from edgetally.errors import InputError
+from edgetally.mxnet_compat import import_mxnet
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+mx = import_mxnet()
+
+
+@pytest.fixture
+def job(artifact: Path, tmp_path: Path) -> Path:
+    return unpacked(artifact, tmp_path / "job")
+
+
+def noise(bundle: ModelBundle, seed: int) -> NDArray[np.float32]:
+    size = bundle.input_size
+    return np.random.default_rng(seed).integers(0, 256, (1, 3, size, size)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def training_graph(
+    artifact: Path, bundle: ModelBundle
+) -> Callable[[NDArray[np.float32]], list[NDArray[np.float32]]]:
+    """Run the training job's graph in MXNet: det_out, cls_prob, the boxes of all anchors."""
+    prefix = str(artifact.parent / "model_algo_1")
+    symbol, arguments, states = mx.model.load_checkpoint(prefix, 0)
+    inside = symbol.get_internals()
+    names = ("det_out", "cls_prob", "multibox_loc_pred", "multibox_anchors")
+    group = mx.sym.Group([inside[f"{name}_output"] for name in names])
+    module = mx.mod.Module(group, data_names=["data"], label_names=["label"], context=mx.cpu())
+    size = bundle.input_size
+    module.bind([("data", (1, 3, size, size))], [("label", (1, 1, 5))], for_training=False)
+    module.set_params(arguments, states)
+
+    def run(frame: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+        batch = mx.io.DataBatch([mx.nd.array(frame)], [mx.nd.zeros((1, 1, 5))])
+        module.forward(batch, is_train=False)
+        rows, classes, locations, anchors = module.get_outputs()
+        boxes = mx.nd.contrib.MultiBoxDetection(
+            classes, locations, anchors, threshold=0, nms_threshold=0
+        )
+        return [rows.asnumpy()[0], classes.asnumpy()[0], boxes.asnumpy()[0, :, 2:]]
+
+    return run
+
+
+def test_the_deployable_checkpoint_gives_the_training_graphs_detections(
+    bundle: ModelBundle, training_graph: Callable[..., list[NDArray[np.float32]]]
+) -> None:
+    prefix = str(bundle.file("mxnet-symbol")).removesuffix("-symbol.json")
+    symbol, arguments, states = mx.model.load_checkpoint(prefix, 0)
+    assert set(symbol.list_arguments()) == {"data", *arguments}
+    assert set(symbol.list_auxiliary_states()) == set(states)
+    module = mx.mod.Module(symbol, data_names=["data"], label_names=None, context=mx.cpu())
+    module.bind([("data", (1, 3, bundle.input_size, bundle.input_size))], for_training=False)
+    module.set_params(arguments, states, allow_missing=False, allow_extra=False)
+    for seed in range(3):
+        frame = noise(bundle, seed)
+        module.forward(mx.io.DataBatch([mx.nd.array(frame)]), is_train=False)
+        found = module.get_outputs()[0].asnumpy()[0]
+        wanted, _, _ = training_graph(frame)
+        assert (wanted[:, 0] >= 0).sum() > 10
+        np.testing.assert_allclose(found, wanted, atol=1e-5)
+
+
+def test_model_onnx_gives_the_training_graphs_boxes_and_scores(
+    bundle: ModelBundle, training_graph: Callable[..., list[NDArray[np.float32]]]
+) -> None:
+    session = onnxruntime.InferenceSession(bundle.file("onnx"), providers=["CPUExecutionProvider"])
+    for seed in range(3):
+        frame = noise(bundle, seed)
+        boxes, scores = session.run(["boxes", "scores"], {"data": frame})
+        _, classes, wanted_boxes = training_graph(frame)
+        np.testing.assert_allclose(boxes[0], wanted_boxes, atol=1e-4)
+        np.testing.assert_allclose(scores[0], classes[1:].T, atol=1e-4)
+
+
+def test_model_onnx_is_standard_and_has_the_promised_ends(bundle: ModelBundle) -> None:
+    model = onnx.load(bundle.file("onnx"))
+    onnx.checker.check_model(model, full_check=True)
+    assert [(entry.domain, entry.version) for entry in model.opset_import] == [("", 17)]
+    ends = {
+        end.name: [side.dim_value for side in end.type.tensor_type.shape.dim]
+        for end in (*model.graph.input, *model.graph.output)
+    }
+    anchors, size = ends["boxes"][1], bundle.input_size
+    assert ends == {
+        "data": [1, 3, size, size],
+        "boxes": [1, anchors, 4],
+        "scores": [1, anchors, len(bundle.classes)],
+    }
+
+
+def test_the_bundle_tells_what_the_job_and_the_proof_said(artifact: Path, tmp_path: Path) -> None:
+    names = ["blue box", "yellow box"]
+    steps: list[str] = []
+    made = convert(artifact, tmp_path / "boxes", classes=names, progress=steps.append)
+    loaded = ModelBundle.load(tmp_path / "boxes")
+    assert made == loaded
+    assert (made.name, made.version, made.architecture) == ("boxes", "1.0.0", "resnet-50")
+    assert made.classes == ("blue box", "yellow box")
+    assert made.hyperparameters["overlap_threshold"] == "0.5"
+    assert (made.colour_order, made.mean, made.scale) == ("RGB", (0, 0, 0), (1, 1, 1))
+    assert (made.nms.threshold.value, made.nms.threshold.source) == (0.45, "symbol")
+    assert (made.nms.score_floor.value, made.nms.score_floor.source) == (0.01, "default")
+    compared = [parity.compared for parity in made.parity]
+    assert compared == [
+        "mxnet deployable checkpoint",
+        *(f"{name} engine" for name in available_engines()),
+    ]
+    assert all(parity.max_score_difference < 1e-3 for parity in made.parity)
+    assert steps[0].startswith("reading")
+    assert steps[-1].startswith("wrote")
+
+
+def test_without_proof_no_parity_is_claimed_and_classes_have_numbers(
+    job: Path, tmp_path: Path
+) -> None:
+    made = convert(job, tmp_path / "out", name="stock", version="2.1.0", verify=False)
+    assert (made.name, made.version, made.parity) == ("stock", "2.1.0", ())
+    assert made.classes == ("class-0", "class-1")
+
+
+def test_the_symbol_wins_over_the_hyperparameters_and_that_is_told(
+    job: Path, tmp_path: Path
+) -> None:
+    edit_hyperparameters(job, nms_threshold="0.3")
+    steps: list[str] = []
+    made = convert(job, tmp_path / "out", verify=False, progress=steps.append)
+    assert (made.nms.threshold.value, made.nms.threshold.source) == (0.45, "symbol")
+    assert any("nms_threshold is 0.45 in the symbol but 0.3" in step for step in steps)
+
+
+def test_what_the_symbol_lacks_comes_from_the_hyperparameters_then_from_mxnets_default(
+    job: Path, tmp_path: Path
+) -> None:
+    edit_symbol(job, lambda nodes: nodes["detection"].update(attrs={}))
+    edit_hyperparameters(job, nms_topk=None, nms_threshold="0.3")
+    nms = convert(job, tmp_path / "out", verify=False).nms
+    assert (nms.threshold.value, nms.threshold.source) == (0.3, "hyperparameters")
+    assert (nms.topk.value, nms.topk.source) == (-1, "default")
+
+
+def test_half_precision_parameters_are_converted(job: Path, tmp_path: Path) -> None:
+    def halve(params: dict[str, NDArray[Any]]) -> None:
+        params.update({name: array.astype(np.float16) for name, array in params.items()})
+
+    edit_params(job, halve)
+    made = convert(job, tmp_path / "out", verify=True)
+    assert max(parity.max_score_difference for parity in made.parity) < 1e-3
+
+
+def test_converting_twice_gives_the_same_bytes(artifact: Path, job: Path, tmp_path: Path) -> None:
+    convert(artifact, tmp_path / "one" / "boxes", verify=False)
+    convert(job, tmp_path / "two" / "boxes", verify=False)
+    assert tree(tmp_path / "one") == tree(tmp_path / "two")
+
+
+def test_no_path_of_this_machine_is_recorded(bundle: ModelBundle, artifact: Path) -> None:
+    folder = bundle.file("onnx").parent
+    for path in (artifact.parent, folder.parent):
+        assert all(str(path).encode() not in content for content in tree(folder).values())
+
+
+@pytest.mark.parametrize("prefix", ["./", "out/model/"])
+def test_members_may_lie_in_a_folder_and_others_are_left_alone(
+    prefix: str, job: Path, tmp_path: Path
+) -> None:
+    members = {f"{prefix}{name}": (job / name).read_bytes() for name in NAMES}
+    strangers = {"../escaped": b"x", "/tmp/edgetally-escaped": b"x", "notes.txt": b"x"}  # noqa: S108
+    source = write_tar(tmp_path / "model.tar.gz", strangers | members)
+    convert(source, tmp_path / "here" / "out", verify=False)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["here", "job", "model.tar.gz"]
+    assert len(tree(tmp_path / "here" / "out")) == 4
+
+
+def test_an_old_bundle_is_replaced_whole(job: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out"
+    convert(job, output, version="1.0.0", verify=False)
+    (output / "int8").mkdir()
+    (output / "int8" / "stale").touch()
+    convert(job, output, version="1.1.0", verify=False)
+    assert ModelBundle.load(output).version == "1.1.0"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["job", "out"]
+    assert not (output / "int8").exists()
+
+
+def test_a_failure_leaves_the_old_bundle_as_it_was(job: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out"
+    convert(job, output, verify=False)
+    before = tree(output)
+    edit_hyperparameters(job, num_classes="7")
+    with pytest.raises(InputError):
+        convert(job, output, verify=False)
+    assert tree(output) == before
+
+
+def test_a_folder_that_is_no_bundle_is_not_touched(job: Path, tmp_path: Path) -> None:
+    output = tmp_path / "holiday"
+    output.mkdir()
+    (output / "bundle.json").write_text('{"format": "something else"}')
+    with pytest.raises(InputError, match=r"holiday exists and is no model bundle"):
+        convert(job, output, verify=False)
+    assert list(tree(output)) == ["bundle.json"]
