@@ -1,0 +1,112 @@
+"""`Detector`: what a service needs to see, over any engine."""
+
+from __future__ import annotations
+
+import difflib
+from concurrent.futures import Future
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edgetally.bundle import ModelBundle
+from edgetally.detector.postprocessing import postprocess
+from edgetally.detector.preprocessing import fit_input
+from edgetally.engines import RawPredictions, create_engine
+from edgetally.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import TracebackType
+
+    from numpy.typing import NDArray
+
+    from edgetally.config import EngineName, Precision
+    from edgetally.detections import Detections
+
+
+class Detector:
+    """Finds a bundle's classes in frames. Its methods may be called from any thread.
+
+    >>> with Detector("models/boxes/bundle", score_threshold=0.5) as detector:
+    ...     detections = detector.detect(cv2.imread("room.jpg"))  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        bundle: ModelBundle | Path | str,
+        engine: EngineName = "auto",
+        precision: Precision = "auto",
+        *,
+        score_threshold: float | None = None,
+        class_thresholds: Mapping[str, float] | None = None,
+    ) -> None:
+        """Load the bundle into an engine.
+
+        score_threshold is the lowest score reported; None reports all that the model's own
+        `MultiBoxDetection` would. class_thresholds replaces it for single classes, by name.
+        Raises InputError for a folder that is no bundle, an engine that is not installed or a
+        class the model does not know; EdgetallyError when the model can't be loaded.
+        """
+        self.bundle = bundle if isinstance(bundle, ModelBundle) else ModelBundle.load(Path(bundle))
+        self.classes = self.bundle.classes
+        self._thresholds = _thresholds(self.classes, score_threshold, class_thresholds or {})
+        self._engine = create_engine(self.bundle, engine, precision)
+        self.engine_name = self._engine.name
+        self.precision = self._engine.precision
+
+    def detect(self, frame: NDArray[np.uint8]) -> Detections:
+        """Find objects in a frame, uint8 BGR [H, W, 3]. InputError for any other array."""
+        return self.submit(frame).result()
+
+    def submit(self, frame: NDArray[np.uint8]) -> Future[Detections]:
+        """Queue a frame; the future gives what `detect` would. Several may be in flight.
+
+        The frame is free for reuse once this returns. InputError as for `detect`.
+        """
+        picture = fit_input(frame, self.bundle.input_size)
+        detections: Future[Detections] = Future()
+        detections.set_running_or_notify_cancel()  # a picture that is queued can't be called back
+
+        def finish(predicted: Future[RawPredictions]) -> None:
+            try:
+                raw = predicted.result()
+                found = postprocess(raw.boxes[0], raw.scores[0], self.bundle.nms, self._thresholds)
+            except BaseException as error:  # noqa: BLE001 - it belongs to whoever waits
+                detections.set_exception(error)
+            else:
+                detections.set_result(found)
+
+        self._engine.submit(picture[np.newaxis]).add_done_callback(finish)
+        return detections
+
+    def close(self) -> None:
+        """Finish what is in flight and free the engine. Safe to call twice."""
+        self._engine.close()
+
+    def __enter__(self) -> Detector:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _thresholds(
+    classes: tuple[str, ...], common: float | None, single: Mapping[str, float]
+) -> NDArray[np.float32] | None:
+    """Give the lowest score kept of each class, float32 [C]; None where nothing is set."""
+    for name in single:
+        if name not in classes:
+            near = difflib.get_close_matches(name, classes, n=1, cutoff=0.0)
+            raise InputError(
+                f"class threshold for {name!r}: the model has no such class; "
+                f"did you mean {near[0]!r}?"
+            )
+    if common is None and not single:
+        return None
+    return np.array([single.get(name, common or 0.0) for name in classes], np.float32)

@@ -1,0 +1,107 @@
+"""What an engine is: a loaded model that turns pictures into boxes and scores."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class RawPredictions:
+    """What the network says of every anchor, before any is dropped.
+
+    boxes: float32 [N, A, 4], (xmin, ymin, xmax, ymax) in 0-1 of the frame.
+    scores: float32 [N, A, C], a probability a class, background left out.
+    """
+
+    boxes: NDArray[np.float32]
+    scores: NDArray[np.float32]
+
+
+class Engine(Protocol):
+    """A model loaded into a runtime. Its methods may be called from any thread.
+
+    A batch is uint8 [N, S, S, 3], BGR as OpenCV gives it, S the model's input size.
+    """
+
+    name: str
+    precision: str
+
+    def infer(self, batch: NDArray[np.uint8]) -> RawPredictions:
+        """Run the network and wait for it. ValueError when the batch has another shape."""
+
+    def submit(self, batch: NDArray[np.uint8]) -> Future[RawPredictions]:
+        """Queue the batch and return at once; the caller bounds how many are in flight.
+
+        The batch must not change until the future is done. Futures are started in the order of
+        submission; where a runtime works on several at once they may end in another.
+        """
+
+    def close(self) -> None:
+        """Finish what is queued and free the workers. Safe to call twice."""
+
+
+class WorkerEngine:
+    """An engine whose pictures are run one by one, each on one of its worker threads.
+
+    Runtimes release the interpreter's lock while they compute, so that a thread a request keeps
+    them busy, and a failed request can only end as the exception of its own future.
+    """
+
+    name: str
+
+    def __init__(self, precision: str, input_size: int, workers: int) -> None:
+        self.precision = precision
+        self._frame_shape = (input_size, input_size, 3)
+        self._workers = ThreadPoolExecutor(workers, thread_name_prefix=self.name)
+
+    def infer(self, batch: NDArray[np.uint8]) -> RawPredictions:
+        """See `Engine.infer`."""
+        return self.submit(batch).result()
+
+    def submit(self, batch: NDArray[np.uint8]) -> Future[RawPredictions]:
+        """See `Engine.submit`."""
+        if batch.dtype != np.uint8 or batch.shape[1:] != self._frame_shape or not len(batch):
+            expected = ", ".join(str(length) for length in self._frame_shape)
+            raise ValueError(f"batch {batch.dtype} {batch.shape} must be uint8 [N, {expected}]")
+        return self._workers.submit(self._predict_each, batch)
+
+    def close(self) -> None:
+        """See `Engine.close`."""
+        self._workers.shutdown()
+
+    def _predict_each(self, batch: NDArray[np.uint8]) -> RawPredictions:
+        each = [self._predict(batch[row : row + 1]) for row in range(len(batch))]
+        if len(each) == 1:
+            return each[0]
+        return RawPredictions(
+            np.concatenate([one.boxes for one in each]),
+            np.concatenate([one.scores for one in each]),
+        )
+
+    def _predict(self, frame: NDArray[np.uint8]) -> RawPredictions:
+        """Run one picture, uint8 [1, S, S, 3], on a worker thread."""
+        raise NotImplementedError
+
+
+def network_input(
+    frame: NDArray[np.uint8],
+    colour_order: str,
+    mean: tuple[float, float, float],
+    scale: tuple[float, float, float],
+) -> NDArray[np.float32]:
+    """Turn uint8 BGR [N, S, S, 3] into what the network reads: float32 [N, 3, S, S].
+
+    mean and scale are per channel in colour_order, applied as (pixel - mean) * scale.
+    """
+    ordered = frame[..., ::-1] if colour_order == "RGB" else frame
+    pixels = np.ascontiguousarray(ordered.transpose(0, 3, 1, 2), np.float32)
+    pixels -= np.array(mean, np.float32).reshape(3, 1, 1)
+    pixels *= np.array(scale, np.float32).reshape(3, 1, 1)
+    return pixels

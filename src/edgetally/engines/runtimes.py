@@ -1,0 +1,76 @@
+"""Which runtimes are installed, and loading a bundle into one of them."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from typing import TYPE_CHECKING, get_args
+
+from edgetally.config import EngineName, Precision
+from edgetally.errors import EdgetallyError, InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from edgetally.bundle import ModelBundle
+    from edgetally.engines.engine import Engine
+
+_FASTEST_FIRST = ("openvino", "onnxruntime", "mxnet")
+
+
+def available_engines() -> tuple[str, ...]:
+    """Name the runtimes that are installed, the one that "auto" takes first."""
+    return tuple(name for name in _FASTEST_FIRST if importlib.util.find_spec(name))
+
+
+def create_engine(
+    bundle: ModelBundle, engine: EngineName = "auto", precision: Precision = "auto"
+) -> Engine:
+    """Load the bundle's model; precision "auto" is fp32.
+
+    Raises InputError when the runtime is not installed or can't do the precision, and
+    EdgetallyError when it can't load the model.
+    """
+    name = _choose(engine)
+    if precision not in get_args(Precision):
+        raise InputError(f"unknown precision {precision!r}; use fp32 or bf16")
+    if precision == "bf16" and name != "openvino":
+        raise InputError(
+            f"precision bf16 needs the engine openvino, not {name}; use fp32, or "
+            "pip install 'edgetally[openvino]' and engine openvino"
+        )
+    try:
+        load: Callable[[ModelBundle, str], Engine] = importlib.import_module(
+            f"edgetally.engines.{name}"
+        ).load
+        return load(bundle, "bf16" if precision == "bf16" else "fp32")
+    except EdgetallyError:
+        raise
+    except ImportError as error:
+        raise EdgetallyError(
+            f"engine {name} is installed but can't be imported ({error}); "
+            f"install it again with pip install 'edgetally[{name}]'"
+        ) from error
+    except Exception as error:  # each runtime raises kinds of its own
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise EdgetallyError(
+            f"engine {name} can't load the model {bundle.name} ({reason}); convert it again"
+        ) from error
+
+
+def _choose(engine: str) -> str:
+    installed = available_engines()
+    if engine == "auto":
+        if installed:
+            return installed[0]
+        raise InputError(
+            "no engine is installed; install one with pip install 'edgetally[openvino]'"
+        )
+    if engine not in _FASTEST_FIRST:
+        raise InputError(f"unknown engine {engine!r}; use auto, {', '.join(_FASTEST_FIRST)}")
+    if engine not in installed:
+        raise InputError(
+            f"engine {engine} is not installed; pip install 'edgetally[{engine}]', or use "
+            f"{' or '.join(('auto', *installed))}"
+        )
+    return engine

@@ -1,0 +1,225 @@
+"""Each engine against MXNet's own MultiBoxDetection, run from the deployable checkpoint."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+import pytest
+
+from edgetally.detector import Detector
+from edgetally.engines import create_engine
+from edgetally.errors import InputError
+from edgetally.mxnet_compat import import_mxnet
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
+
+    from edgetally.bundle import ModelBundle
+    from edgetally.detections import Detections
+
+    Frame = NDArray[np.uint8]
+    Rows = NDArray[np.float32]
+
+SHAPES = ((480, 640), (720, 1280), (640, 360), (300, 300), (97, 211))
+
+
+def synthetic_frame(seed: int, height: int, width: int) -> Frame:
+    """Draw boxes of many sizes on a noisy floor."""
+    rng = np.random.default_rng(seed)
+    frame = rng.integers(60, 130, (height, width, 3), np.uint8)
+    for _ in range(12):
+        corners = rng.integers(0, (width, height), (2, 2))
+        colour = rng.integers(0, 256, 3).tolist()
+        cv2.rectangle(frame, corners[0].tolist(), corners[1].tolist(), colour, -1)
+    return frame
+
+
+def as_rows(found: Detections) -> Rows:
+    return np.column_stack([found.class_ids.astype(np.float32), found.scores, found.boxes])
+
+
+@pytest.fixture(scope="module")
+def frames() -> list[Frame]:
+    return [synthetic_frame(seed, *shape) for seed, shape in enumerate(SHAPES)]
+
+
+@pytest.fixture(scope="module")
+def oracle(bundle: ModelBundle) -> Callable[[Frame], Rows]:
+    """MXNet's whole checkpoint; rows (class, score, xmin, ymin, xmax, ymax) that it keeps."""
+    mx = import_mxnet()
+    symbol = mx.sym.load(str(bundle.file("mxnet-symbol")))
+    size = bundle.input_size
+    network = symbol.simple_bind(mx.cpu(), grad_req="null", data=(1, 3, size, size))
+    for name, array in mx.nd.load(str(bundle.file("mxnet-params"))).items():
+        kind, _, key = name.partition(":")
+        array.copyto((network.arg_dict if kind == "arg" else network.aux_dict)[key])
+
+    def detect(frame: Frame) -> Rows:
+        picture = cv2.cvtColor(cv2.resize(frame, (size, size)), cv2.COLOR_BGR2RGB)
+        data = mx.nd.array(picture.transpose(2, 0, 1)[np.newaxis])
+        rows = network.forward(is_train=False, data=data)[0].asnumpy()[0]
+        return np.asarray(rows[rows[:, 0] >= 0], np.float32)
+
+    return detect
+
+
+@pytest.fixture(scope="module", params=["openvino", "onnxruntime", "mxnet"])
+def detector(bundle: ModelBundle, request: pytest.FixtureRequest) -> Iterator[Detector]:
+    with Detector(bundle, request.param) as detector:
+        yield detector
+
+
+def paired(found: Rows, expected: Rows) -> Rows:
+    """Reorder `found` within each run of expected scores less than 1e-5 apart.
+
+    Runtimes add in different orders, so that rows so close may come out in either order.
+    """
+    ends = np.flatnonzero(np.diff(expected[:, 1]) <= -1e-5) + 1
+    order: list[int] = []
+    for run in np.split(np.arange(len(expected)), ends):
+        left = list(run)
+        for row in expected[run]:
+            left.sort(key=lambda index: np.abs(found[index] - row).max())
+            order.append(left.pop(0))
+    return found[order]
+
+
+def is_tied(row: Rows, other: Rows, nms_threshold: float) -> bool:
+    """Tell whether two rows suppress one another and only rounding says which of them stays."""
+    low, high = np.maximum(row[2:4], other[2:4]), np.minimum(row[4:], other[4:])
+    both = np.prod(np.maximum(high - low, 0))
+    union = np.prod(row[4:] - row[2:4]) + np.prod(other[4:] - other[2:4]) - both
+    close = bool(abs(row[1] - other[1]) < 1e-5 and both / union >= nms_threshold)
+    return close and bool(row[0] == other[0])
+
+
+def test_detections_are_those_of_the_whole_mxnet_model(
+    detector: Detector, oracle: Callable[[Frame], Rows], frames: list[Frame], bundle: ModelBundle
+) -> None:
+    for frame in frames:
+        found, expected = as_rows(detector.detect(frame)), oracle(frame)
+
+        assert len(found) == len(expected) > 0
+        found = paired(found, expected)
+        apart = np.abs(found - expected).max(axis=1) > 1e-3
+        assert np.count_nonzero(apart) <= 1
+        for row, twin in zip(found[apart], expected[apart], strict=True):
+            assert is_tied(row, twin, bundle.nms.threshold.value)
+
+
+def test_frames_in_flight_end_as_they_would_alone(detector: Detector, frames: list[Frame]) -> None:
+    alone = [as_rows(detector.detect(frame)) for frame in frames]
+
+    futures = [detector.submit(frame) for frame in frames * 3]
+
+    for future, expected in zip(futures, alone * 3, strict=True):
+        np.testing.assert_array_equal(as_rows(future.result(60)), expected)
+
+
+def test_threads_that_share_a_detector_get_their_own_detections(
+    detector: Detector, frames: list[Frame]
+) -> None:
+    alone = [as_rows(detector.detect(frame)) for frame in frames]
+
+    with ThreadPoolExecutor(len(frames)) as cameras:
+        together = list(cameras.map(detector.detect, frames * 2))
+
+    for found, expected in zip(together, alone * 2, strict=True):
+        np.testing.assert_array_equal(as_rows(found), expected)
+
+
+def test_a_frame_may_be_overwritten_once_it_is_submitted(
+    detector: Detector, bundle: ModelBundle
+) -> None:
+    frame = synthetic_frame(9, bundle.input_size, bundle.input_size)
+    expected = as_rows(detector.detect(frame))
+
+    future = detector.submit(frame)
+    frame[:] = 0
+
+    np.testing.assert_array_equal(as_rows(future.result(60)), expected)
+
+
+def test_a_score_threshold_hides_lower_rows(bundle: ModelBundle, frames: list[Frame]) -> None:
+    with Detector(bundle) as everything:
+        expected = everything.detect(frames[0])
+    middle = float(np.median(expected.scores))
+
+    with Detector(bundle, score_threshold=middle, class_thresholds={"blue box": 1}) as strict:
+        found = strict.detect(frames[0])
+
+    kept = (expected.scores >= np.float32(middle)) & (expected.class_ids == 1)
+    assert 0 < kept.sum() < len(expected)
+    np.testing.assert_array_equal(as_rows(found), as_rows(expected.select(kept)))
+
+
+def test_a_closed_detector_takes_no_more_frames(bundle: ModelBundle, frames: list[Frame]) -> None:
+    detector = Detector(bundle)
+    in_flight = detector.submit(frames[0])
+
+    detector.close()
+    detector.close()
+
+    assert len(in_flight.result(0)) > 0
+    with pytest.raises(RuntimeError, match="shutdown"):
+        detector.submit(frames[0])
+
+
+@pytest.mark.parametrize("name", ["openvino", "onnxruntime", "mxnet"])
+def test_predictions_stay_as_they_are_while_later_frames_run(
+    bundle: ModelBundle, name: Any
+) -> None:
+    size = bundle.input_size
+    batch = synthetic_frame(1, size, size)[np.newaxis]
+    engine = create_engine(bundle, name)
+    predicted = engine.infer(batch)
+    boxes, scores = predicted.boxes.copy(), predicted.scores.copy()
+
+    for _ in range(8):  # more than there are buffers
+        engine.infer(~batch)
+
+    np.testing.assert_array_equal(predicted.boxes, boxes)
+    np.testing.assert_array_equal(predicted.scores, scores)
+    engine.close()
+
+
+@pytest.mark.parametrize("name", ["openvino", "onnxruntime", "mxnet"])
+def test_a_batch_gives_each_picture_its_own_row(bundle: ModelBundle, name: Any) -> None:
+    size = bundle.input_size
+    batch = np.stack([synthetic_frame(seed, size, size) for seed in (1, 2)])
+    engine = create_engine(bundle, name)
+
+    both = engine.infer(batch)
+
+    assert (engine.name, engine.precision) == (name, "fp32")
+    assert both.boxes.dtype == both.scores.dtype == np.float32
+    assert both.boxes.shape == (2, both.scores.shape[1], 4)
+    assert both.scores.shape[2] == len(bundle.classes)
+    for row in range(2):
+        single = engine.infer(batch[row : row + 1])
+        np.testing.assert_array_equal(both.boxes[row], single.boxes[0])
+        np.testing.assert_array_equal(both.scores[row], single.scores[0])
+    with pytest.raises(ValueError, match=rf"must be uint8 \[N, {size}, {size}, 3\]"):
+        engine.infer(batch[:, :-1])
+    engine.close()
+
+
+def test_bf16_runs_only_where_it_is_asked_for(bundle: ModelBundle) -> None:
+    try:
+        fast = create_engine(bundle, "openvino", "bf16")
+    except InputError as refusal:
+        pytest.skip(str(refusal))
+    exact = create_engine(bundle, "openvino")
+    batch = synthetic_frame(1, bundle.input_size, bundle.input_size)[np.newaxis]
+
+    difference = np.abs(fast.infer(batch).scores - exact.infer(batch).scores).max()
+
+    assert (fast.precision, exact.precision) == ("bf16", "fp32")
+    assert 1e-5 < difference < 0.2
+    fast.close()
+    exact.close()
