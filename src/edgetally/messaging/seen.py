@@ -1,0 +1,127 @@
+"""From `Detections` to messages, cut to the size that AWS IoT takes."""
+
+from __future__ import annotations
+
+import bisect
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+
+from edgetally.messaging.messages import (
+    MAX_BYTES,
+    Box,
+    DetectedObject,
+    DetectionsMessage,
+    FrameReference,
+    InferenceResultMessage,
+    ModelReference,
+    PixelBox,
+    utc,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from edgetally.detections import Detections
+
+_Seen = TypeVar("_Seen", DetectionsMessage, InferenceResultMessage)
+
+
+def detections_message(
+    detections: Detections,
+    *,
+    classes: Sequence[str],
+    frame: FrameReference,
+    time: float,
+    thing: str,
+    camera: str,
+    sequence: int,
+    model: ModelReference,
+) -> DetectionsMessage:
+    """Tell what was seen in a frame, at `time` in seconds since the Unix epoch.
+
+    Boxes are clipped to the frame. Where the message would exceed `MAX_BYTES`, the objects of
+    the lowest scores are left out, and counted in `truncated`. ValueError for numbers that are
+    not finite.
+    """
+    message = DetectionsMessage(
+        time=utc(time),
+        thing=thing,
+        camera=camera,
+        sequence=sequence,
+        model=model,
+        frame=frame,
+        detections=_objects(detections, classes, frame),
+    )
+    return _fitted(message)
+
+
+def inference_result_message(
+    detections: Detections,
+    *,
+    request_id: str,
+    classes: Sequence[str],
+    frame: FrameReference,
+    time: float,
+    thing: str,
+    camera: str,
+    sequence: int,
+    model: ModelReference,
+) -> InferenceResultMessage:
+    """Answer a request, as `detections_message` would tell it."""
+    message = InferenceResultMessage(
+        time=utc(time),
+        thing=thing,
+        camera=camera,
+        sequence=sequence,
+        model=model,
+        request_id=request_id,
+        frame=frame,
+        detections=_objects(detections, classes, frame),
+    )
+    return _fitted(message)
+
+
+def _objects(
+    detections: Detections, classes: Sequence[str], frame: FrameReference
+) -> tuple[DetectedObject, ...]:
+    if not np.isfinite(detections.boxes).all():
+        raise ValueError("boxes hold numbers that are not finite")
+    boxes = np.clip(detections.boxes.astype(float), 0, 1)
+    size = (frame.width, frame.height, frame.width, frame.height)
+    corners = np.rint(boxes * size).astype(int)
+    tracks = detections.track_ids
+    return tuple(
+        DetectedObject(
+            class_=classes[detections.class_ids[row]],
+            score=float(detections.scores[row]),
+            box=Box(xmin=box[0], ymin=box[1], xmax=box[2], ymax=box[3]),
+            pixels=PixelBox(left=left, top=top, width=right - left, height=bottom - top),
+            track_id=None if tracks is None or tracks[row] < 0 else int(tracks[row]),
+        )
+        for row, (box, (left, top, right, bottom)) in enumerate(
+            zip(boxes.tolist(), corners.tolist(), strict=True)
+        )
+    )
+
+
+def _fitted(message: _Seen) -> _Seen:
+    objects = message.detections
+    by_score = sorted(range(len(objects)), key=lambda row: -objects[row].score)
+
+    def of_best(count: int) -> _Seen:
+        kept = sorted(by_score[:count])
+        return message.model_copy(
+            update={
+                "detections": tuple(objects[row] for row in kept),
+                "truncated": len(objects) - count,
+            }
+        )
+
+    def size(count: int) -> int:
+        return len(of_best(count).model_dump_json(by_alias=True).encode())
+
+    if size(len(objects)) <= MAX_BYTES:
+        return message
+    fitting = bisect.bisect_right(range(len(objects) + 1), MAX_BYTES, key=size) - 1
+    return of_best(max(fitting, 0))

@@ -1,0 +1,354 @@
+"""Real video files, folders and an HTTP camera, through the real OpenCV."""
+
+from __future__ import annotations
+
+import http.server
+import logging
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edgetally.capture import Camera, Frame
+from edgetally.config import CameraConfig
+from edgetally.errors import EdgetallyError, InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+HEIGHT, WIDTH = 48, 64
+GREYS = range(20, 240, 7)  # far enough apart to survive the codec
+WAIT = 20.0  # far longer than anything takes; ends a test that would hang
+
+
+def grey(level: int) -> NDArray[np.uint8]:
+    return np.full((HEIGHT, WIDTH, 3), level, np.uint8)
+
+
+def level(image: NDArray[np.uint8]) -> int:
+    """Which of GREYS an image shows."""
+    shown = int(np.median(image))
+    return min(GREYS, key=lambda grey: abs(grey - shown))
+
+
+def write_video(path: Path, count: int = 30, fps: float = 10, codec: str = "mp4v") -> Path:
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*codec), fps, (WIDTH, HEIGHT))
+    for shade in GREYS[:count]:
+        writer.write(grey(shade))
+    writer.release()
+    return path
+
+
+def noon() -> float:
+    return 1_700_000_000.0
+
+
+def camera(source: object, clock: Callable[[], float] = noon, **settings: Any) -> Camera:
+    config = {"name": "dock", "source": str(source), **settings}
+    return Camera(CameraConfig.model_validate(config), clock=clock)
+
+
+def all_frames(source: object, **settings: Any) -> list[Frame]:
+    with camera(source, **settings) as started:
+        return list(started)
+
+
+def capture_threads() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name == "camera dock"]
+
+
+@pytest.fixture
+def video(tmp_path: Path) -> Path:
+    return write_video(tmp_path / "clip.mp4")
+
+
+class _JpegCamera(http.server.BaseHTTPRequestHandler):
+    """Sends `frames` JPEG images in a multipart stream, as network cameras do."""
+
+    frames = 12
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=next")
+        self.end_headers()
+        for shade in GREYS[: self.frames]:
+            jpeg = cv2.imencode(".jpg", grey(shade))[1].tobytes()
+            head = f"--next\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
+            try:
+                self.wfile.write(head.encode() + jpeg + b"\r\n")
+            except OSError:
+                return
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@contextmanager
+def network_camera(frames: int = 12) -> Iterator[str]:
+    handler = type("Handler", (_JpegCamera,), {"frames": frames})
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+    thread.start()
+    try:
+        yield f"http://admin:secret@127.0.0.1:{server.server_port}/video?pwd=secret"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+class GatedClock:
+    """Counts its calls; the one after `free` of them waits until the gate opens."""
+
+    def __init__(self, free: int, step: float = 0.1) -> None:
+        self.calls = 0
+        self.free = free
+        self.step = step
+        self.reached = threading.Event()
+        self.gate = threading.Event()
+
+    def __call__(self) -> float:
+        self.calls += 1
+        if self.calls == self.free + 1:
+            self.reached.set()
+            assert self.gate.wait(WAIT)
+        return 1_700_000_000 + self.step * (self.calls - 1)
+
+
+def test_a_video_file_arrives_in_full_and_in_order(video: Path) -> None:
+    frames = all_frames(video)
+    assert [level(frame.image) for frame in frames] == list(GREYS[:30])
+    assert [frame.index for frame in frames] == list(range(30))
+    assert {frame.camera for frame in frames} == {"dock"}
+    assert frames[0].image.dtype == np.uint8
+    assert frames[0].image.shape == (HEIGHT, WIDTH, 3)
+
+
+def test_time_in_a_file_is_its_own_counted_from_the_start_of_capture(video: Path) -> None:
+    frames = all_frames(video)
+    assert [frame.media_time for frame in frames] == pytest.approx(np.arange(30) / 10)
+    assert frames[15].time == pytest.approx(1_700_000_001.5, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("fps", "indices"),
+    [
+        (5, list(range(0, 30, 2))),
+        (1, [0, 10, 20]),
+        (10, list(range(30))),
+        (100, list(range(30))),
+        (4, [0, 3, 5, 8, 10, 13, 15, 18, 20, 23, 25, 28]),
+    ],
+)
+def test_fps_samples_a_file_by_its_own_clock(video: Path, fps: float, indices: list[int]) -> None:
+    assert [frame.index for frame in all_frames(video, fps=fps)] == indices
+
+
+@pytest.mark.parametrize(
+    "settings", [{}, {"fps": 5}, {"fps": 4}, {"max_frames": 7}, {"fps": 5, "max_frames": 3}]
+)
+def test_the_announced_number_of_frames_is_the_number_that_comes(
+    video: Path, settings: dict[str, Any]
+) -> None:
+    with camera(video, **settings) as started:
+        assert len(list(started)) == started.frame_count
+
+
+def test_max_frames_ends_the_camera(video: Path) -> None:
+    with camera(video, max_frames=4) as started:
+        assert [frame.index for frame in started] == [0, 1, 2, 3]
+        assert started.captured == 4
+        assert started.ended
+
+
+def test_a_file_waits_for_its_reader_and_drops_nothing(video: Path) -> None:
+    with camera(video) as started:
+        first = started.take(WAIT)
+        assert first is not None
+        assert not started.ended
+        rest = list(started)
+        assert [frame.index for frame in rest] == list(range(1, 30))
+        assert started.dropped == 0
+        assert started.captured == 30
+        assert started.take(0) is None
+
+
+def test_a_folder_of_images_comes_in_the_order_people_number_it(tmp_path: Path) -> None:
+    for number, name in ((2, "img2.png"), (10, "img10.PNG"), (1, "img1.jpg"), (11, "img11.bmp")):
+        cv2.imwrite(str(tmp_path / name), grey(GREYS[number]))
+    (tmp_path / "notes.txt").write_text("not an image")
+    (tmp_path / "._img3.jpg").write_bytes(b"what a Mac leaves on a memory card")
+    frames = all_frames(tmp_path)
+    assert [level(frame.image) for frame in frames] == [GREYS[n] for n in (1, 2, 10, 11)]
+    assert [frame.media_time for frame in frames] == [0, 1, 2, 3]
+    assert [frame.media_time for frame in all_frames(tmp_path, fps=4)] == [0, 0.25, 0.5, 0.75]
+
+
+def test_broken_images_in_a_folder_are_skipped_and_counted(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    noise = np.random.default_rng(1).integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8)
+    for name in ("0.jpg", "2.jpg", "3.png", "5.jpg"):
+        cv2.imwrite(str(tmp_path / name), noise)
+    for name in ("2.jpg", "3.png"):
+        content = (tmp_path / name).read_bytes()
+        (tmp_path / name).write_bytes(content[: len(content) // 2])
+    (tmp_path / "1.jpg").write_bytes(b"")
+    (tmp_path / "4.png").mkdir()
+    with camera(tmp_path) as started:
+        assert [frame.index for frame in started] == [0, 5]
+        assert started.skipped == 4
+    assert capfd.readouterr().err == ""
+
+
+def test_a_video_damaged_in_the_middle_plays_on_after_the_damage(
+    video: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    content = bytearray(video.read_bytes())
+    third = len(content) // 3
+    content[third : third + third // 2] = bytes(third // 2)
+    video.write_bytes(content)
+    with camera(video) as started:
+        frames = list(started)
+        assert started.skipped > 0
+        assert len(frames) == 30 - started.skipped
+        assert frames[-1].index == 29
+        assert level(frames[-1].image) == GREYS[29]
+    assert capfd.readouterr().err == ""
+
+
+def test_a_live_source_hands_over_the_newest_frame_and_counts_the_dropped() -> None:
+    clock = GatedClock(free=1 + 8)  # the start, then frames 0 to 7; frame 8 waits
+    with network_camera() as url:
+        live = camera(url, clock)
+        live.start()
+        assert clock.reached.wait(WAIT)
+        newest = live.take(WAIT)
+        assert newest is not None
+        assert live.is_live
+        assert newest.index == 7
+        assert level(newest.image) == GREYS[7]
+        assert newest.time == pytest.approx(1_700_000_000.8, abs=1e-6)
+        assert newest.media_time == pytest.approx(0.8, abs=1e-6)
+        assert live.dropped == 7
+        assert live.captured == 8
+        clock.gate.set()
+        live.stop()
+
+
+def test_a_live_source_that_ends_is_seen_and_logged_without_its_password(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with network_camera() as url, caplog.at_level(logging.INFO), camera(url) as live:
+        frames = list(live)
+        assert live.captured == len(frames) + live.dropped
+        assert live.ended
+    assert "delivers no more pictures" in caplog.text
+    assert "secret" not in caplog.text
+
+
+def test_fps_paces_a_live_source_by_the_clock() -> None:
+    clock = GatedClock(free=1 + 9)  # a tenth of a second a frame
+    with network_camera() as url:
+        live = camera(url, clock, fps=5)
+        live.start()
+        assert clock.reached.wait(WAIT)
+        assert live.captured == 5  # frames at 0.1 s, 0.2 s, 0.4 s, 0.6 s and 0.8 s
+        clock.gate.set()
+        live.stop()
+
+
+def test_an_error_in_the_thread_reaches_who_takes_frames(video: Path) -> None:
+    def broken_clock() -> float:
+        raise EdgetallyError("the clock stands still")
+
+    broken = camera(video, broken_clock)
+    broken.start()
+    assert not broken.ended  # before somebody was told
+    for _ in range(2):
+        with pytest.raises(EdgetallyError, match="stands still"):
+            broken.take(WAIT)
+    assert broken.ended
+    broken.stop()
+
+
+def test_stop_ends_the_thread_that_waits_for_a_reader(video: Path) -> None:
+    stopped = camera(video)
+    stopped.start()
+    assert stopped.take(WAIT) is not None
+    stopped.stop()
+    stopped.stop()
+    assert stopped.ended
+    assert stopped.take() is None
+    assert capture_threads() == []
+
+
+def test_stop_releases_who_waits_for_a_frame() -> None:
+    clock = GatedClock(free=1)
+    taken: list[Frame | None] = []
+    with network_camera() as url:
+        live = camera(url, clock)
+        live.start()
+        assert clock.reached.wait(WAIT)
+        reader = threading.Thread(target=lambda: taken.append(live.take()))
+        reader.start()
+        clock.gate.set()
+        live.stop()
+        reader.join(WAIT)
+        assert not reader.is_alive()
+        assert len(taken) == 1
+
+
+def test_a_source_that_does_not_open_names_the_camera_and_starts_no_thread() -> None:
+    with pytest.raises(InputError, match=r"camera dock: missing\.mp4: no such file"):
+        camera("missing.mp4").start()
+    assert capture_threads() == []
+
+
+def test_a_camera_that_was_never_started_has_no_frames(video: Path) -> None:
+    idle = camera(video)
+    assert idle.ended
+    assert idle.take() is None
+    idle.stop()
+
+
+def test_masks_are_black_before_anything_sees_the_frame(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), grey(200))
+    triangle = [[0.5, 0.5], [1, 0.5], [1, 1]]
+    square = [[0, 0], [0.25, 0], [0.25, 0.5], [0, 0.5]]
+    (frame,) = all_frames(tmp_path, masks=[square, triangle])
+    assert not frame.image[:24, :16].any()
+    assert not frame.image[26, 40:].any()
+    assert (frame.image[30:, :30] == 200).all()
+    assert (frame.image[:22, 18:] == 200).all()
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    corners=st.lists(
+        st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=3, max_size=3, unique=True
+    )
+)
+def test_no_pixel_whose_centre_is_masked_shows(
+    tmp_path_factory: pytest.TempPathFactory, corners: list[tuple[float, float]]
+) -> None:
+    folder = tmp_path_factory.mktemp("images")
+    cv2.imwrite(str(folder / "a.png"), grey(200))
+    (frame,) = all_frames(folder, masks=[corners])
+    x, y = np.meshgrid((np.arange(WIDTH) + 0.5) / WIDTH, (np.arange(HEIGHT) + 0.5) / HEIGHT)
+    sides = []
+    for (ax, ay), (bx, by) in zip(corners, corners[1:] + corners[:1], strict=True):
+        sides.append((bx - ax) * (y - ay) - (by - ay) * (x - ax))
+    depth = 1e-4  # corners are fixed to 1/256 of a pixel
+    inside = np.all([side > depth for side in sides], 0) | np.all(
+        [side < -depth for side in sides], 0
+    )
+    assert not frame.image[inside].any()

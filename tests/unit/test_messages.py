@@ -1,0 +1,339 @@
+"""What messages say, how they are written, and that their schemas are true."""
+
+from __future__ import annotations
+
+import json
+import math
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from edgetally.detections import Detections
+from edgetally.errors import EdgetallyError, InputError
+from edgetally.messaging.messages import (
+    MAX_BYTES,
+    CameraHealth,
+    CameraInventory,
+    CountEventMessage,
+    DetectionsMessage,
+    FrameReference,
+    HealthMessage,
+    InferenceResultMessage,
+    InventoryMessage,
+    Message,
+    ModelReference,
+    Point,
+    Totals,
+    event_id,
+    utc,
+)
+from edgetally.messaging.schemas import json_schemas
+from edgetally.messaging.seen import detections_message, inference_result_message
+from edgetally.messaging.topics import Topics
+
+SCHEMA_FOLDER = Path(__file__).parents[2] / "docs" / "schemas"
+MODEL = ModelReference(name="boxes", version="1.2.0", sha256="ab" * 32)
+FRAME = FrameReference(index=7, width=640, height=480)
+NOON = 1_700_000_000.123
+CLASSES = ("blue box", "gelber Körper")
+
+
+def seen(rows: int, *, seed: int = 0, tracked: bool = True) -> Detections:
+    rng = np.random.default_rng(seed)
+    corners = np.sort(rng.random((rows, 2, 2)), axis=1).reshape(rows, 4)
+    return Detections(
+        corners.astype(np.float32),
+        rng.random(rows).astype(np.float32),
+        rng.integers(0, len(CLASSES), rows),
+        rng.integers(-1, 50, rows) if tracked else None,
+    )
+
+
+def detections_of(found: Detections, classes: tuple[str, ...] = CLASSES) -> DetectionsMessage:
+    return detections_message(
+        found,
+        classes=classes,
+        frame=FRAME,
+        time=NOON,
+        thing="dock-1",
+        camera="door",
+        sequence=3,
+        model=MODEL,
+    )
+
+
+def result_of(found: Detections) -> InferenceResultMessage:
+    return inference_result_message(
+        found,
+        request_id="r-1",
+        classes=CLASSES,
+        frame=FRAME,
+        time=NOON,
+        thing="dock-1",
+        camera="door",
+        sequence=3,
+        model=MODEL,
+    )
+
+
+def count_event(**changes: Any) -> CountEventMessage:
+    fields: dict[str, Any] = {
+        "time": utc(NOON),
+        "thing": "dock-1",
+        "camera": "door",
+        "sequence": 4,
+        "model": MODEL,
+        "id": event_id("door", "gate", 4),
+        "line": "gate",
+        "direction": "in",
+        "class_": "blue box",
+        "track_id": 12,
+        "score": 0.87654321,
+        "point": Point(x=0.5, y=0.25),
+        "totals": Totals(in_=3, out=1),
+    }
+    return CountEventMessage(**{**fields, **changes})
+
+
+def inventory() -> InventoryMessage:
+    return InventoryMessage(
+        time=utc(NOON),
+        thing="dock-1",
+        sequence=1,
+        model=MODEL,
+        cameras={
+            "door": CameraInventory(
+                lines={"gate": {"blue box": Totals(in_=3, out=4)}},
+                zones={"room": {"blue box": 2}},
+                in_view={"blue box": 2, "gelber Körper": 0},
+            )
+        },
+        stock={"blue box": -1},
+    )
+
+
+def health() -> HealthMessage:
+    return HealthMessage(
+        time=utc(NOON),
+        thing="dock-1",
+        sequence=1,
+        model=MODEL,
+        state="running",
+        cameras={"door": CameraHealth(captured=9, processed=8, dropped=1, state="running")},
+        engine="openvino",
+        precision="fp32",
+        uptime=12.5,
+    )
+
+
+def every_message() -> list[Message]:
+    return [
+        detections_of(seen(5)),
+        detections_of(Detections.empty()),
+        detections_of(seen(5, tracked=False)),
+        result_of(seen(5)),
+        count_event(),
+        inventory(),
+        health(),
+    ]
+
+
+def validate(message: Message) -> None:
+    body = json.loads(message.to_json())
+    name = body["schema"].removeprefix("edgetally.").removesuffix("/1")
+    schema = json.loads((SCHEMA_FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+    checker = jsonschema.Draft202012Validator.FORMAT_CHECKER
+    jsonschema.Draft202012Validator(schema, format_checker=checker).validate(body)
+
+
+def test_the_committed_schemas_are_those_of_the_code() -> None:
+    committed = {
+        path.stem: json.loads(path.read_text(encoding="utf-8"))
+        for path in SCHEMA_FOLDER.glob("*.json")
+    }
+    assert committed == json_schemas(), "run scripts/generate_schemas.py and commit docs/schemas"
+
+
+@pytest.mark.parametrize("name", json_schemas())
+def test_each_schema_is_valid_closed_and_explains_every_field(name: str) -> None:
+    schema = json_schemas()[name]
+    jsonschema.Draft202012Validator.check_schema(schema)
+    for part in [schema, *schema["$defs"].values()]:
+        assert part["additionalProperties"] is False
+        assert set(part["required"]) == set(part["properties"])
+        for field in part["properties"].values():
+            assert field["title"]
+            assert field["description"]
+
+
+@pytest.mark.parametrize("message", every_message(), ids=lambda message: type(message).__name__)
+def test_each_message_fits_its_schema_starts_with_it_and_reads_back(message: Message) -> None:
+    validate(message)
+    text = message.to_json()
+    assert text.startswith('{"schema":"edgetally.')
+    assert ": " not in text
+    assert type(message).model_validate_json(text) == message
+
+
+def test_a_detections_message_says_what_was_seen() -> None:
+    found = Detections(
+        np.array([[0.1, 0.2, 0.5, 0.6], [-0.5, 0, 1.5, 1]], np.float32),
+        np.array([0.123456, 1.0000001], np.float32),
+        np.array([1, 0]),
+        np.array([5, -1]),
+    )
+    assert json.loads(detections_of(found).to_json()) == {
+        "schema": "edgetally.detections/1",
+        "time": "2023-11-14T22:13:20.123Z",
+        "thing": "dock-1",
+        "sequence": 3,
+        "model": {"name": "boxes", "version": "1.2.0", "sha256": "ab" * 32},
+        "camera": "door",
+        "frame": {"index": 7, "width": 640, "height": 480},
+        "detections": [
+            {
+                "class": "gelber Körper",
+                "score": 0.1235,
+                "box": {"xmin": 0.1, "ymin": 0.2, "xmax": 0.5, "ymax": 0.6},
+                "pixels": {"left": 64, "top": 96, "width": 256, "height": 192},
+                "trackId": 5,
+            },
+            {
+                "class": "blue box",
+                "score": 1.0,
+                "box": {"xmin": 0.0, "ymin": 0.0, "xmax": 1.0, "ymax": 1.0},
+                "pixels": {"left": 0, "top": 0, "width": 640, "height": 480},
+                "trackId": None,
+            },
+        ],
+        "truncated": 0,
+    }
+
+
+def test_a_count_event_and_an_inventory_say_in_and_out() -> None:
+    event = json.loads(count_event().to_json())
+    assert event["totals"] == {"in": 3, "out": 1}
+    assert event["class"] == "blue box"
+    assert event["score"] == 0.8765
+    assert event["id"] == "door/gate/4"
+    body = json.loads(inventory().to_json())
+    assert body["cameras"]["door"]["lines"] == {"gate": {"blue box": {"in": 3, "out": 4}}}
+    assert body["cameras"]["door"]["inView"] == {"blue box": 2, "gelber Körper": 0}
+    assert body["stock"] == {"blue box": -1}
+
+
+@settings(max_examples=8, deadline=None)
+@given(rows=st.integers(500, 1500), seed=st.integers(0, 9), name=st.sampled_from("aö箱"))
+def test_an_oversized_message_loses_its_lowest_scores_and_says_how_many(
+    rows: int, seed: int, name: str
+) -> None:
+    found = seen(rows, seed=seed)
+    classes = (name * 20, "x")
+    message = detections_of(found, classes)
+    size = len(message.to_json().encode())
+    assert size <= MAX_BYTES
+    kept = [item.score for item in message.detections]
+    assert message.truncated == rows - len(kept)
+    best = np.sort(found.scores)[::-1][: len(kept)]
+    assert sorted(kept, reverse=True) == pytest.approx(best.tolist(), abs=1e-4)
+    order = iter(np.round(found.scores.astype(float), 4).tolist())
+    assert all(score in order for score in kept)  # what is left keeps its order
+    if message.truncated:
+        assert size > MAX_BYTES - 300  # one more would not have fitted
+        validate(message)
+
+
+def test_a_result_is_cut_like_detections() -> None:
+    message = result_of(seen(3000))
+    assert message.truncated > 0
+    assert len(message.to_json().encode()) <= MAX_BYTES
+
+
+def test_a_message_that_cannot_be_cut_is_refused() -> None:
+    small = inventory()
+    large = small.model_copy(update={"stock": {f"class {n}": n for n in range(10_000)}})
+    with pytest.raises(EdgetallyError, match=r"edgetally.inventory/1 has \d+ bytes"):
+        large.to_json()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"score": math.nan},
+        {"point": {"x": math.inf, "y": 0}},
+        {"sequence": 0},
+        {"direction": "sideways"},
+        {"time": datetime(2024, 1, 1)},  # noqa: DTZ001 - that it has no zone is the point
+        {"colour": "blue"},
+        {"model": {"name": "boxes", "version": "1", "sha256": "short"}},
+    ],
+)
+def test_a_message_that_would_mislead_cannot_be_built(changes: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        count_event(**changes)
+
+
+def test_boxes_that_are_no_numbers_are_refused() -> None:
+    found = Detections(
+        np.array([[0, 0, math.nan, 1]], np.float32), np.ones(1, np.float32), np.zeros(1, np.int64)
+    )
+    with pytest.raises(ValueError, match="not finite"):
+        detections_of(found)
+
+
+def test_a_message_cannot_be_changed() -> None:
+    with pytest.raises(ValidationError):
+        count_event().line = "other"  # type: ignore[misc]
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.datetimes(
+        datetime(1970, 1, 2),  # noqa: DTZ001 - hypothesis adds the zone
+        timezones=st.sampled_from([timezone.utc, timezone(timedelta(hours=-5, minutes=-30))]),
+    )
+)
+def test_any_time_is_written_in_utc_to_the_millisecond(time: datetime) -> None:
+    message = count_event(time=time)
+    validate(message)
+    written = json.loads(message.to_json())["time"]
+    assert written.endswith("Z")
+    late = time - datetime.fromisoformat(written.replace("Z", "+00:00"))
+    assert timedelta(0) <= late < timedelta(milliseconds=1)
+
+
+def test_topics_are_the_ones_of_the_documentation() -> None:
+    topics = Topics("edgetally", "dock-1")
+    assert topics.detections("door") == "edgetally/dock-1/door/detections"
+    assert topics.events("door") == "edgetally/dock-1/door/events"
+    assert topics.inventory == "edgetally/dock-1/inventory"
+    assert topics.health == "edgetally/dock-1/health"
+    assert topics.inference_request == "edgetally/dock-1/inference/request"
+    assert topics.inference_response == "edgetally/dock-1/inference/response"
+    assert Topics("site/7", "x").health == "site/7/x/health"
+
+
+@pytest.mark.parametrize(
+    ("prefix", "thing"),
+    [
+        ("", "a"),
+        ("a/", "a"),
+        ("/a", "a"),
+        ("a//b", "a"),
+        ("$aws", "a"),
+        ("a/#", "a"),
+        ("a", ""),
+        ("a", "b/c"),
+        ("a", "+"),
+    ],
+)
+def test_names_that_topics_cannot_carry_are_refused(prefix: str, thing: str) -> None:
+    with pytest.raises(InputError):
+        Topics(prefix, thing)
