@@ -1,0 +1,1 @@
+"""From detections to counts: tracks, lines, zones, events and the ledger that keeps them."""

@@ -1,0 +1,109 @@
+"""`CameraCounter`: from the detections of one camera to its count events and occupancy."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING
+
+from edgetally.counting.events import CameraUpdate, CountEvent
+from edgetally.counting.line import Crossing, LineCounter
+from edgetally.counting.tracker import Tracker, TrackerSettings
+from edgetally.counting.zone import Zone
+from edgetally.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from edgetally.config import CameraConfig
+    from edgetally.detections import Detections
+
+
+class CameraCounter:
+    """Follows the objects in a camera's view, over its lines and through its zones.
+
+    It may be given detections below the score that is published: weak ones keep a track alive.
+    """
+
+    def __init__(
+        self,
+        camera: CameraConfig,
+        classes: Sequence[str],
+        *,
+        settings: TrackerSettings | None = None,
+    ) -> None:
+        """Count for `camera`; `classes` are the model's.
+
+        InputError where a line or zone names a class that the model does not have.
+        """
+        for line in camera.lines:
+            _check_classes(line.classes, classes, f"camera {camera.name!r}, line {line.name!r}")
+        for zone in camera.zones:
+            _check_classes(zone.classes, classes, f"camera {camera.name!r}, zone {zone.name!r}")
+        self._camera = camera.name
+        self._classes = tuple(classes)
+        self._tracker = Tracker(settings)
+        self._lines = {line.name: LineCounter(line, classes) for line in camera.lines}
+        self._zones = {zone.name: Zone(zone, classes) for zone in camera.zones}
+
+    def update(
+        self,
+        detections: Detections,
+        time: float,
+        confident: NDArray[np.bool_] | None = None,
+    ) -> CameraUpdate:
+        """Take the detections of one frame at `time` (seconds, never going back).
+
+        confident: bool [N], the rows that may begin tracks; absent: as `TrackerSettings` says.
+        """
+        tracked = self._tracker.update(detections, time, confident)
+        tracks = self._tracker.tracks
+        events = [
+            event
+            for name, line in self._lines.items()
+            for event in self._events(name, line.update(tracks))
+        ]
+        seen = [track.class_id for track in tracks]
+        return CameraUpdate(
+            detections=tracked,
+            tracks=tracks,
+            events=tuple(sorted(events, key=lambda event: event.time)),
+            occupancy={
+                name: {self._classes[i]: n for i, n in zone.update(tracks, time).items()}
+                for name, zone in self._zones.items()
+            },
+            in_view={name: seen.count(i) for i, name in enumerate(self._classes)},
+        )
+
+    def finish(self) -> tuple[CountEvent, ...]:
+        """Settle the crossings that are under way when a video ends."""
+        return tuple(
+            event
+            for name, line in self._lines.items()
+            for event in self._events(name, line.finish())
+        )
+
+    def _events(self, line: str, crossings: Iterable[Crossing]) -> list[CountEvent]:
+        return [
+            CountEvent(
+                camera=self._camera,
+                line=line,
+                direction=crossing.direction,
+                class_name=self._classes[crossing.class_id],
+                track_id=crossing.track_id,
+                time=crossing.time,
+                score=crossing.score,
+                point=crossing.point,
+            )
+            for crossing in crossings
+        ]
+
+
+def _check_classes(names: Iterable[str], classes: Sequence[str], where: str) -> None:
+    for name in names:
+        if name not in classes:
+            near = difflib.get_close_matches(name, classes, n=1, cutoff=0.0)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise InputError(f"{where}: the model has no class {name!r}{hint}")

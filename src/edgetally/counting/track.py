@@ -1,0 +1,50 @@
+"""`Track`: one object as it is followed from frame to frame."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+Box = tuple[float, float, float, float]
+"""(xmin, ymin, xmax, ymax) in 0-1 of the frame."""
+
+
+def centre_of(box: Box) -> tuple[float, float]:
+    """Return the middle (x, y) of a box."""
+    return (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+
+
+def size_of(box: Box) -> float:
+    """Return the side of the square with the box's area, in 0-1 of the frame."""
+    return math.sqrt(max(0.0, box[2] - box[0]) * max(0.0, box[3] - box[1]))
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """A box that a detection gave a track, and when, in seconds."""
+
+    time: float
+    box: Box
+
+
+@dataclass(frozen=True)
+class Track:
+    """A followed object at one moment.
+
+    class_id: what the object was called most, weighted by score.
+    box: where it was detected, or where it is believed to be while unseen.
+    score: of its latest detection.
+    velocity: of the centre, in frames a second (x, y).
+    hits: detections so far; path: the latest of them, oldest first.
+    """
+
+    id: int
+    class_id: int
+    box: Box
+    score: float
+    velocity: tuple[float, float]
+    first_seen: float
+    last_seen: float
+    hits: int
+    is_seen_now: bool
+    path: tuple[Sighting, ...]

@@ -1,0 +1,267 @@
+"""`Tracker`: gives the detections of successive frames the identity of the objects they show.
+
+After ByteTrack (Zhang et al. 2022, arXiv:2110.06864): confident detections are matched first,
+weak ones may then continue a track but never begin one. Made for slow cameras, where a box can
+move further than its own width between two frames.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from dataclasses import dataclass, field
+from itertools import count
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edgetally.counting.assignment import assign
+from edgetally.counting.motion import Motion
+from edgetally.counting.track import Box, Sighting, Track, centre_of, size_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from edgetally.detections import Detections
+
+_PATH_LENGTH = 64
+_NOISE = 0.05  # of a detected centre, relative to the box's size
+_MIN_NOISE = 0.003
+_CLASS_COST = 0.25
+_GAP_COST = 0.1
+_SIZE_COST = 0.2
+_MAX_SIZE_RATIO = 3.0
+_COST_LIMIT = 1.25
+_OVERLAP_AFTER_SILENCE = 0.3
+_WAVER = 0.6
+_EDGE = 0.01
+
+
+@dataclass(frozen=True)
+class TrackerSettings:
+    """What a tracker tolerates.
+
+    high_score: detections from here on begin tracks; low_score: weaker ones down to here only
+        keep a track alive that expects them; below, they are ignored.
+    min_hits: detections until a track is believed; more suppress false ones, but show later.
+    max_gap: seconds a track waits, unseen, before it ends.
+    doubt_gap: the same for a track not yet believed, or one last seen at the frame's edge.
+    max_speed: fastest plausible object, in frame widths (or heights) a second.
+    max_reach: furthest that an object may reappear from where it was expected, in 0-1.
+    duplicate_overlap: of two detections that overlap more (IoU), the weaker is the same object.
+    """
+
+    high_score: float = 0.5
+    low_score: float = 0.2
+    min_hits: int = 2
+    max_gap: float = 2.0
+    doubt_gap: float = 0.5
+    max_speed: float = 1.5
+    max_reach: float = 0.35
+    duplicate_overlap: float = 0.6
+
+
+@dataclass(eq=False)
+class _Follow:
+    """A track in the making: what changes from frame to frame."""
+
+    motion: Motion
+    box: Box
+    score: float
+    first_seen: float
+    last_seen: float
+    path: deque[Sighting]
+    votes: defaultdict[int, float] = field(default_factory=lambda: defaultdict(float))
+    hits: int = 0
+    id: int = 0
+
+    @property
+    def class_id(self) -> int:
+        return max(self.votes, key=lambda class_id: self.votes[class_id])
+
+    def expected(self, motion: Motion) -> Box:
+        """Place the box, as large as it was last seen, at the motion's position."""
+        (x, y), (xmin, ymin, xmax, ymax) = motion.position, self.box
+        half_width, half_height = (xmax - xmin) / 2, (ymax - ymin) / 2
+        return x - half_width, y - half_height, x + half_width, y + half_height
+
+
+class Tracker:
+    """Follows the objects of one camera.
+
+    >>> tracker = Tracker()
+    >>> tracker.update(detections, time=0.0).track_ids  # doctest: +SKIP
+    array([-1])
+    >>> tracker.update(detections, time=0.2).track_ids  # doctest: +SKIP
+    array([1])
+    """
+
+    def __init__(self, settings: TrackerSettings | None = None) -> None:
+        self._settings = settings or TrackerSettings()
+        self._follows: list[_Follow] = []
+        self._ids = count(1)
+        self._time: float | None = None
+        self._tracks: tuple[Track, ...] = ()
+
+    @property
+    def tracks(self) -> tuple[Track, ...]:
+        """The believed tracks after the latest update, seen or waiting, by id."""
+        return self._tracks
+
+    def update(
+        self,
+        detections: Detections,
+        time: float,
+        confident: NDArray[np.bool_] | None = None,
+    ) -> Detections:
+        """Take the detections of one frame; return them with track ids.
+
+        time: seconds, never less than at the update before (else ValueError).
+        confident: bool [N], the rows that may begin tracks; absent: those from high_score on.
+        A row that no believed track owns has the track id -1.
+        """
+        if self._time is not None and time < self._time:
+            raise ValueError(f"time went back from {self._time} to {time}")
+        gap = 0.0 if self._time is None else time - self._time
+        self._time = time
+        for follow in self._follows:
+            follow.motion = follow.motion.after(gap)
+
+        usable = self._distinct(detections)
+        if confident is None:
+            confident = detections.scores >= self._settings.high_score
+        is_high = confident[usable]
+        owners: dict[int, _Follow] = {}
+        for rows in (usable[is_high], usable[~is_high]):
+            taken = set(owners.values())
+            waiting = [f for f in self._follows if f not in taken]
+            owners.update(self._matched(waiting, rows, detections, time))
+        for row in usable[is_high].tolist():
+            if row not in owners:
+                owners[row] = self._begin(detections, row, time)
+        for row, follow in owners.items():
+            self._see(follow, detections, row, time)
+        self._follows = [f for f in self._follows if not self._is_over(f, time)]
+        seen = set(owners.values())
+        tracks = (_snapshot(f, is_seen=f in seen) for f in self._follows if f.id)
+        self._tracks = tuple(sorted(tracks, key=lambda track: track.id))
+        track_ids = np.full(len(detections), -1, np.int64)
+        for row, follow in owners.items():
+            track_ids[row] = follow.id or -1
+        return detections.with_track_ids(track_ids)
+
+    def _matched(
+        self, follows: list[_Follow], rows: NDArray[np.intp], detections: Detections, time: float
+    ) -> Iterator[tuple[int, _Follow]]:
+        if not follows or not len(rows):
+            return
+        costs = self._costs(follows, detections.select(rows), time)
+        for index, column in assign(costs, _COST_LIMIT):
+            yield int(rows[column]), follows[index]
+
+    def _costs(
+        self, follows: list[_Follow], detections: Detections, time: float
+    ) -> NDArray[np.float64]:
+        expected = np.array([f.expected(f.motion) for f in follows], np.float64)
+        boxes = detections.boxes.astype(np.float64)
+        overlap = _overlaps(expected, boxes)
+        offsets = _centres(expected)[:, None] - _centres(boxes)[None]
+        distance = np.hypot(offsets[..., 0], offsets[..., 1])
+        own_size, size = _sizes(expected)[:, None], _sizes(boxes)[None]
+        growth = np.abs(np.log(size / own_size))
+        waited = np.array([time - f.last_seen for f in follows])[:, None]
+        is_other = np.array([f.class_id for f in follows])[:, None] != detections.class_ids[None]
+        costs = (
+            0.5 * (1 - overlap)
+            + 0.5 * distance / (distance + (own_size + size) / 2)
+            + _SIZE_COST * growth
+            + _CLASS_COST * is_other
+            + _GAP_COST * np.minimum(1, waited / self._settings.max_gap)
+        )
+        reach = np.array([f.motion.reach for f in follows])[:, None]
+        reach = np.minimum(reach, self._settings.max_reach) + _NOISE * _sizes(boxes)
+        is_possible = (distance <= reach) & (growth <= np.log(_MAX_SIZE_RATIO))
+        # A detector wavers between classes in place; elsewhere another class is another object.
+        is_possible &= ~is_other | (distance <= _WAVER * (own_size + size) / 2)
+        # The camera itself was silent for long: only what still lies there is the same object.
+        is_possible &= (waited <= self._settings.max_gap) | (overlap >= _OVERLAP_AFTER_SILENCE)
+        return np.where(is_possible, costs, np.inf)
+
+    def _distinct(self, detections: Detections) -> NDArray[np.intp]:
+        """Leave out weak rows, and those that name a better row's object another time."""
+        boxes = detections.boxes.astype(np.float64)
+        is_same = _overlaps(boxes, boxes) > self._settings.duplicate_overlap
+        rows: list[int] = []
+        for row in np.argsort(-detections.scores, kind="stable").tolist():
+            if detections.scores[row] >= self._settings.low_score and not is_same[row, rows].any():
+                rows.append(row)
+        return np.array(rows, np.intp)
+
+    def _begin(self, detections: Detections, row: int, time: float) -> _Follow:
+        box = _box(detections, row)
+        motion = Motion.start(centre_of(box), _noise(box), self._settings.max_speed)
+        follow = _Follow(motion, box, 0.0, time, time, deque(maxlen=_PATH_LENGTH))
+        self._follows.append(follow)
+        return follow
+
+    def _see(self, follow: _Follow, detections: Detections, row: int, time: float) -> None:
+        follow.box = _box(detections, row)
+        follow.score = float(detections.scores[row])
+        follow.votes[int(detections.class_ids[row])] += follow.score
+        follow.last_seen = time
+        follow.hits += 1
+        follow.path.append(Sighting(time, follow.box))
+        if follow.hits > 1:
+            follow.motion = follow.motion.seen_at(centre_of(follow.box), _noise(follow.box))
+        if not follow.id and follow.hits >= self._settings.min_hits:
+            follow.id = next(self._ids)
+
+    def _is_over(self, follow: _Follow, time: float) -> bool:
+        waited = time - follow.last_seen
+        is_leaving = min(follow.box) < _EDGE or max(follow.box) > 1 - _EDGE
+        is_inside = all(0 <= value <= 1 for value in follow.motion.position)
+        is_trusted = follow.id and is_inside and not is_leaving
+        return waited > (self._settings.max_gap if is_trusted else self._settings.doubt_gap)
+
+
+def _snapshot(follow: _Follow, *, is_seen: bool) -> Track:
+    return Track(
+        id=follow.id,
+        class_id=follow.class_id,
+        box=follow.box if is_seen else follow.expected(follow.motion),
+        score=follow.score,
+        velocity=follow.motion.velocity,
+        first_seen=follow.first_seen,
+        last_seen=follow.last_seen,
+        hits=follow.hits,
+        is_seen_now=is_seen,
+        path=tuple(follow.path),
+    )
+
+
+def _box(detections: Detections, row: int) -> Box:
+    xmin, ymin, xmax, ymax = (float(value) for value in detections.boxes[row])
+    return xmin, ymin, xmax, ymax
+
+
+def _noise(box: Box) -> float:
+    return _MIN_NOISE + _NOISE * size_of(box)
+
+
+def _centres(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
+    return (boxes[:, :2] + boxes[:, 2:]) / 2
+
+
+def _sizes(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
+    sides = np.maximum(boxes[:, 2:] - boxes[:, :2], 1e-4)  # a box without area has a size, too
+    return np.asarray(np.sqrt(sides[:, 0] * sides[:, 1]))
+
+
+def _overlaps(boxes: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Intersection over union of [N, 4] with [M, 4], as [N, M]."""
+    corner = np.maximum(boxes[:, None, :2], others[None, :, :2])
+    sides = np.minimum(boxes[:, None, 2:], others[None, :, 2:]) - corner
+    shared = np.prod(np.maximum(sides, 0), axis=2)
+    area = _sizes(boxes)[:, None] ** 2 + _sizes(others)[None] ** 2
+    return np.asarray(shared / (area - shared))
