@@ -157,8 +157,9 @@ def test_the_committed_schemas_are_those_of_the_code() -> None:
     committed = {
         path.stem: json.loads(path.read_text(encoding="utf-8"))
         for path in SCHEMA_FOLDER.glob("*.json")
+        if path.stem != "config"
     }
-    assert committed == json_schemas(), "run scripts/generate_schemas.py and commit docs/schemas"
+    assert committed == json_schemas(), "run scripts/generate_docs.py and commit docs"
 
 
 @pytest.mark.parametrize("name", json_schemas())

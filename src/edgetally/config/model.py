@@ -6,21 +6,19 @@ because Greengrass consoles send them; an unknown key is an error that names the
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
-
-from edgetally.errors import InputError
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Point = tuple[Fraction, Fraction]
 Polygon = Annotated[tuple[Point, ...], Field(min_length=3)]
 Vector = tuple[float, float]
-Name = Annotated[str, Field(pattern=r"^[^/+#\s][^/+#]*$", max_length=64)]
+Name = Annotated[
+    str, Field(pattern=r"^[^/+#\s][^/+#]*$", max_length=64, coerce_numbers_to_str=True)
+]
 EngineName = Literal["auto", "openvino", "onnxruntime", "mxnet"]
 Precision = Literal["auto", "fp32", "bf16"]
 
@@ -29,8 +27,23 @@ class Section(BaseModel):
     """A part of the configuration: immutable, camelCase outside, no unknown keys."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True
+        frozen=True,
+        extra="forbid",
+        alias_generator=to_camel,
+        populate_by_name=True,
+        allow_inf_nan=False,
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_switch_for_a_number(cls, values: Any) -> Any:
+        # Python takes True for 1, so an fps of "yes" would be one frame a second.
+        if isinstance(values, dict):
+            switches = {f.alias for f in cls.model_fields.values() if f.annotation is bool}
+            for key, value in values.items():
+                if isinstance(value, bool) and key not in switches:
+                    raise ValueError(f"{key} can't be {str(value).lower()}")
+        return values
 
 
 class ModelConfig(Section):
@@ -39,7 +52,11 @@ class ModelConfig(Section):
     path: Path = Field(description="Folder of the model bundle.")
     engine: EngineName = Field("auto", description="Runtime; auto takes the best one installed.")
     precision: Precision = Field("auto", description="Arithmetic of the engine; auto is fp32.")
-    score_threshold: Fraction = Field(0.5, description="Detections below this score are dropped.")
+    score_threshold: Fraction = Field(
+        0.5,
+        description="Detections from this score on count; the tracker uses weaker ones only "
+        "to keep hold of an object.",
+    )
     class_thresholds: dict[str, Fraction] = Field(
         default_factory=dict, description="Score thresholds of single classes, by class name."
     )
@@ -80,6 +97,7 @@ class CameraConfig(Section):
     name: Name = Field(description="Name in topics and messages.")
     source: str = Field(
         min_length=1,
+        coerce_numbers_to_str=True,
         description="A camera index, a device, a URL, a video file or a folder of images.",
     )
     fps: Annotated[float, Field(gt=0, le=240)] | None = Field(
@@ -139,7 +157,9 @@ Transport = Annotated[JsonlTransport | ConsoleTransport, Field(discriminator="ty
 class PublishConfig(Section):
     """What is published, and where to."""
 
-    topic_prefix: str = Field("edgetally", description="First part of each topic.")
+    topic_prefix: str = Field(
+        "edgetally", pattern=r"^[^/+#\s]+(/[^/+#\s]+)*$", description="First part of each topic."
+    )
     thing: Name = Field("local", description="The device's name in topics and messages.")
     detections: DetectionsConfig = DetectionsConfig()
     inventory: InventoryConfig = InventoryConfig()
@@ -168,92 +188,14 @@ class Config(Section):
         return self
 
 
-def load_config(path: Path) -> Config:
-    """Read a YAML file. InputError, naming the key and the remedy, where it is wrong.
-
-    Relative paths in the file are meant from the working folder.
-    """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not UTF-8 text"
-        raise InputError(f"configuration {path}: {reason}; give a readable YAML file") from None
-    try:
-        content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f" line {mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or "not YAML"
-        raise InputError(f"configuration {path}{line}: {problem}; correct the YAML") from None
-    return parse_config(content, str(path))
-
-
-def parse_config(content: object, origin: str) -> Config:
-    """Validate a parsed configuration; `origin` names it in errors (InputError)."""
-    if not isinstance(content, dict):
-        raise InputError(
-            f"configuration {origin}: expected keys such as model and cameras, got "
-            f"{'nothing' if content is None else type(content).__name__}"
-        )
-    try:
-        return Config.model_validate(content)
-    except ValidationError as error:
-        raise InputError(f"configuration {origin}: {_first_problem(error)}") from None
-
-
 def _reject_twins(kind: str, names: list[str]) -> None:
     for name in names:
         if names.count(name) > 1:
             raise ValueError(f"two {kind}s are named {name!r}; give each its own name")
 
 
-def _first_problem(error: ValidationError) -> str:
-    problems = error.errors()
-    problem = next((p for p in problems if p["type"] == "extra_forbidden"), problems[0])
-    where = _dotted(problem["loc"])
-    if problem["type"] == "extra_forbidden":
-        key = str(problem["loc"][-1])
-        known = _known_keys(problem["loc"][:-1])
-        near = difflib.get_close_matches(key, known, n=1, cutoff=0.0)
-        return f"unknown key {where}; did you mean {near[0]!r}?" if near else f"unknown key {where}"
-    if problem["type"] == "missing":
-        return f"{where} is missing; add it"
-    text = problem["msg"].removeprefix("Value error, ")
-    given = problem["input"]
-    shown = f", got {given!r}" if isinstance(given, (str, int, float, bool)) else ""
-    return f"{where}: {text[:1].lower()}{text[1:]}{shown}" if where else text
-
-
-def _dotted(location: tuple[int | str, ...]) -> str:
-    parts: list[str] = []
-    for part in location:
-        if isinstance(part, int) and parts:
-            parts[-1] += f"[{part}]"
-        elif part not in {"jsonl", "console"}:
-            parts.append(str(part))
-    return ".".join(parts)
-
-
-def _known_keys(location: tuple[int | str, ...]) -> list[str]:
-    section: Any = Config
-    for part in location:
-        if isinstance(part, int):
-            continue
-        if part in {"jsonl", "console"}:
-            section = JsonlTransport if part == "jsonl" else ConsoleTransport
-            continue
-        fields = {field.alias: field.annotation for field in section.model_fields.values()}
-        section = _section_in(fields[str(part)])
-        if section is None:
-            return []
-    return [str(field.alias) for field in section.model_fields.values()]
-
-
-def _section_in(annotation: Any) -> type[Section] | None:
+def sections_in(annotation: Any) -> list[type[Section]]:
+    """Find the sections that a field's type is made of."""
     if isinstance(annotation, type) and issubclass(annotation, Section):
-        return annotation
-    for inner in get_args(annotation):
-        found = _section_in(inner)
-        if found is not None:
-            return found
-    return None
+        return [annotation]
+    return [section for inner in get_args(annotation) for section in sections_in(inner)]
