@@ -1,0 +1,175 @@
+"""`Service`: starts everything a configuration asks for, and stops it in order."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Literal, Protocol
+
+import numpy as np
+
+from edgetally.capture import Camera
+from edgetally.counting.camera_counter import CameraCounter
+from edgetally.counting.ledger import Ledger
+from edgetally.counting.tracker import TrackerSettings
+from edgetally.detector import Detector
+from edgetally.errors import EdgetallyError
+from edgetally.messaging.publisher import Publisher
+from edgetally.messaging.transports import create_transports
+from edgetally.service.camera_loop import CameraLoop
+from edgetally.service.recorder import Recorder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from edgetally.capture import Frame
+    from edgetally.config import Config
+    from edgetally.counting.events import CameraUpdate, CountEvent
+    from edgetally.counting.ledger import Totals
+
+_log = logging.getLogger(__name__)
+_WEAK = TrackerSettings().low_score  # what the tracker can still use to keep a track
+_DRAIN_SECONDS = 4.0  # a nucleus waits five for a component to stop
+
+
+class Observer(Protocol):
+    """Someone who watches a running service; called from the cameras' threads."""
+
+    def started(self, service: Service) -> None:
+        """Everything is open; frames follow."""
+
+    def frame(self, frame: Frame, update: CameraUpdate) -> None:
+        """A frame was counted and written down."""
+
+    def event(self, event: CountEvent) -> None:
+        """A crossing was counted and written down."""
+
+
+class Service:
+    """Runs a configuration until its cameras end, or `stop` is called from any thread.
+
+    clock: seconds since the Unix epoch.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        observer: Observer | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._config = config
+        self._observer = observer
+        self._clock = clock
+        self._stop = threading.Event()
+        self.engine = ""
+        self.precision = ""
+        self.classes: tuple[str, ...] = ()
+        self.loops: tuple[CameraLoop, ...] = ()
+        self.totals: Totals = {}
+
+    def stop(self) -> None:
+        """Ask the service to end; `run` returns once all is written and sent. Signal-safe."""
+        self._stop.set()
+
+    def run(self) -> None:
+        """Run to the end.
+
+        Raises InputError where the model, a camera, the storage or a transport does not open,
+        before anything is counted; EdgetallyError where a camera or the detector failed.
+        """
+        config, started = self._config, self._clock()
+        with ExitStack() as stack:
+            detector = stack.enter_context(
+                Detector(
+                    config.model.path,
+                    config.model.engine,
+                    config.model.precision,
+                    score_threshold=min(_WEAK, config.model.score_threshold),
+                    class_thresholds={
+                        name: min(_WEAK, score)
+                        for name, score in config.model.class_thresholds.items()
+                    },
+                )
+            )
+            thresholds = np.array(
+                [
+                    config.model.class_thresholds.get(name, config.model.score_threshold)
+                    for name in detector.classes
+                ],
+                np.float32,
+            )
+            self.engine, self.precision = detector.engine_name, detector.precision
+            self.classes = detector.classes
+            counters = [CameraCounter(camera, detector.classes) for camera in config.cameras]
+            cameras = [stack.enter_context(Camera(c, clock=self._clock)) for c in config.cameras]
+            ledger = Ledger(config.storage.path)
+            stack.callback(ledger.close)
+            recorder = Recorder(config, detector.bundle, ledger)
+            publisher = Publisher(ledger, create_transports(config.publish.transports))
+            stack.callback(publisher.close, _DRAIN_SECONDS)
+            self.loops = tuple(
+                CameraLoop(
+                    camera,
+                    detector,
+                    counter,
+                    recorder,
+                    thresholds=thresholds,
+                    on_frame=self._observer.frame if self._observer else _ignore,
+                    on_event=self._observer.event if self._observer else _ignore,
+                    notify=publisher.notify,
+                )
+                for camera, counter in zip(cameras, counters, strict=True)
+            )
+            if self._observer is not None:
+                self._observer.started(self)
+
+            def tell(state: Literal["starting", "running", "stopping"]) -> None:
+                now = self._clock()
+                health = {loop.camera.name: loop.health() for loop in self.loops}
+                engine = (self.engine, self.precision)
+                recorder.health(now, state, health, engine, max(0.0, now - started))
+                publisher.notify()
+
+            tell("starting")
+            for loop in self.loops:
+                loop.start()
+            _log.info("running %s at %s", self.engine, self.precision)
+            self._watch(lambda: tell("running"))
+            self._end_loops()
+            recorder.inventory(self._clock())
+            tell("stopping")
+            self.totals = ledger.totals()
+        failed = [loop for loop in self.loops if loop.error is not None]
+        if failed:
+            error = failed[0].error
+            if isinstance(error, EdgetallyError):
+                raise error
+            raise EdgetallyError(f"camera {failed[0].camera.name} failed: {error}") from error
+
+    def _watch(self, tell_health: Callable[[], None]) -> None:
+        """Wait for the end; tell of the health on every heartbeat."""
+        next_health = time.monotonic()
+        told_errors: set[str] = set()
+        while not self._stop.is_set() and any(loop.is_alive() for loop in self.loops):
+            self._stop.wait(0.05)
+            for loop in self.loops:
+                if loop.error is not None and loop.name not in told_errors:
+                    told_errors.add(loop.name)
+                    _log.error("camera %s failed: %s", loop.camera.name, loop.error)
+            has_begun = all(loop.processed or not loop.is_alive() for loop in self.loops)
+            if has_begun and time.monotonic() >= next_health:
+                next_health = time.monotonic() + self._config.publish.inventory.heartbeat
+                tell_health()
+
+    def _end_loops(self) -> None:
+        for loop in self.loops:
+            loop.camera.stop()
+        for loop in self.loops:
+            loop.join()
+
+
+def _ignore(*_: object) -> None:
+    """Stand in for an observer."""
