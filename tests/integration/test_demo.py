@@ -50,7 +50,7 @@ def test_the_demo_counts_what_is_true(models: Path, tmp_path: Path) -> None:
     summary = json.loads((output / "summary.json").read_text())
     assert summary["expected"] == summary["counted"] == truth_record()["expected"]
     assert summary["frames"] == round(FPS * SECONDS)
-    assert summary["engine"] == "openvino fp32"
+    assert (summary["engine"], summary["precision"]) == ("openvino", "fp32")
     annotated = cv2.VideoCapture(str(output / "annotated.mp4"))
     assert annotated.get(cv2.CAP_PROP_FRAME_COUNT) == summary["frames"]
     assert cv2.imread(str(output / "report.png")).shape[1] > 1000

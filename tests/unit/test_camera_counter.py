@@ -107,3 +107,16 @@ def test_a_class_that_the_model_does_not_have_is_refused(place: str, named: str)
     (only,) = CAMERA[place]
     with pytest.raises(InputError, match=f"{named}: .*'blu box'; did you mean 'blue box'"):
         counter(**{place: [{**only, "classes": ["blu box"]}]})
+
+
+@pytest.mark.parametrize(("weak_frames", "crossings"), [(3, 1), (8, 0)])
+def test_what_is_mostly_made_of_weak_detections_is_not_counted(
+    weak_frames: int, crossings: int
+) -> None:
+    """Two confident detections begin the track; weak ones hold it, but prove nothing."""
+    camera = counter()
+    events: list[CountEvent] = []
+    for number, y in enumerate(np.linspace(0.1, 0.8, 12)):
+        is_weak = 2 <= number < 2 + weak_frames
+        events += camera.update(one(0.5, y, 0, 0.3 if is_weak else 0.9), number / 8).events
+    assert len(events) == crossings

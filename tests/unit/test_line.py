@@ -47,6 +47,7 @@ def crossings(
                 first_seen=path[0].time,
                 last_seen=path[-1].time,
                 hits=len(path),
+                confident_hits=len(path),
                 is_seen_now=place is not None,
                 path=tuple(path),
             )
@@ -221,6 +222,7 @@ def test_one_track_does_not_disturb_another() -> None:
             first_seen=0.0,
             last_seen=path[-1].time,
             hits=len(path),
+            confident_hits=len(path),
             is_seen_now=True,
             path=path,
         )

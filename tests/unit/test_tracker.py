@@ -245,3 +245,34 @@ def test_whatever_is_detected_each_seen_track_owns_exactly_one_row(
                 assert box == pytest.approx(given_back.boxes[row].tolist())
         known |= set(tracks)
     assert known <= set(range(1, len(known) + 1))
+
+
+def test_another_class_elsewhere_is_another_object_though_it_is_near_in_time() -> None:
+    """A yellow box goes out at the top; a blue one comes in half a second later, beside it."""
+    tracker = Tracker()
+    leaving = [(t, [(0.2, 0.4 - 0.6 * t, 0.2, 0.9, 1)]) for t in at(8, 0.75)]
+    coming = [(1.0 + t, [(0.5, 0.05 + 0.3 * t, 0.2, 0.9, 0)]) for t in at(8, 0.5)]
+    ids = follow([*leaving, *coming], tracker)
+    assert ids[-1] == [2]
+
+
+def test_a_class_that_flickers_in_place_stays_one_object() -> None:
+    frames = [(t, [(0.5, 0.5, 0.2, 0.9, round(t * 8) % 3 == 2)]) for t in at(8, 2)]
+    assert follow(frames)[-1] == [1]
+
+
+def test_what_was_last_seen_at_the_edge_is_given_up_soon() -> None:
+    tracker = Tracker()
+    follow([(t, [(0.5, 0.3 - 0.3 * t, 0.2, 0.9, 0)]) for t in at(8, 1)], tracker)
+    follow([(1.6, [])], tracker)
+    assert tracker.tracks == ()
+
+
+def test_the_caller_may_say_which_rows_begin_tracks() -> None:
+    tracker = Tracker()
+    for time in (0.0, 0.2):
+        found = tracker.update(
+            frame((0.2, 0.5, 0.1, 0.4, 0), (0.8, 0.5, 0.1, 0.9, 0)), time, np.array([True, False])
+        )
+    assert found.track_ids is not None
+    assert found.track_ids.tolist() == [1, -1]

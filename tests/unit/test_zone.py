@@ -38,6 +38,7 @@ def track(
         first_seen=0.0,
         last_seen=time,
         hits=2,
+        confident_hits=2,
         is_seen_now=seen,
         path=(),
     )

@@ -62,7 +62,8 @@ class LineCounter:
     trembling on the line or turning back there counts nothing. A side is believed after two
     sightings; a single one, where the same motion leads over the frame's edge in one more step,
     because a fast box is not seen more often. The way must lead through the line itself, not
-    through its extension. A track that is unseen for a while keeps its side.
+    through its extension. A track that is unseen for a while keeps its side. What is not
+    trusted, because hardly a confident detection made it, is not counted.
     """
 
     def __init__(
@@ -173,6 +174,8 @@ class LineCounter:
         if not 0 <= _dot(self._along, _minus(point, self._start)) <= self._length:
             return []
         track = passage.track
+        if not track.is_trusted:
+            return []
         direction: Direction = "out" if passage.side > 0 else "in"
         return [Crossing(track.id, track.class_id, direction, time, point, track.score)]
 

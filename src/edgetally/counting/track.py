@@ -35,7 +35,8 @@ class Track:
     box: where it was detected, or where it is believed to be while unseen.
     score: of its latest detection.
     velocity: of the centre, in frames a second (x, y).
-    hits: detections so far; path: the latest of them, oldest first.
+    hits: detections so far, confident_hits: the confident ones of them; path: the latest,
+    oldest first.
     """
 
     id: int
@@ -46,5 +47,11 @@ class Track:
     first_seen: float
     last_seen: float
     hits: int
+    confident_hits: int
     is_seen_now: bool
     path: tuple[Sighting, ...]
+
+    @property
+    def is_trusted(self) -> bool:
+        """Whether three of its detections were confident, or half of them: else it may be none."""
+        return self.confident_hits >= 3 or 2 * self.confident_hits >= self.hits

@@ -74,6 +74,7 @@ class _Follow:
     path: deque[Sighting]
     votes: defaultdict[int, float] = field(default_factory=lambda: defaultdict(float))
     hits: int = 0
+    confident_hits: int = 0
     id: int = 0
 
     @property
@@ -142,6 +143,7 @@ class Tracker:
                 owners[row] = self._begin(detections, row, time)
         for row, follow in owners.items():
             self._see(follow, detections, row, time)
+            follow.confident_hits += bool(confident[row])
         self._follows = [f for f in self._follows if not self._is_over(f, time)]
         seen = set(owners.values())
         tracks = (_snapshot(f, is_seen=f in seen) for f in self._follows if f.id)
@@ -235,6 +237,7 @@ def _snapshot(follow: _Follow, *, is_seen: bool) -> Track:
         first_seen=follow.first_seen,
         last_seen=follow.last_seen,
         hits=follow.hits,
+        confident_hits=follow.confident_hits,
         is_seen_now=is_seen,
         path=tuple(follow.path),
     )

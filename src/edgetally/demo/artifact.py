@@ -112,7 +112,8 @@ algorithm leaves: `model_algo_1-symbol.json`, `model_algo_1-0000.params` and `hy
 It was trained in MXNet on rendered scenes; no SageMaker job ran. The graph has the layer names,
 operators and heads of a real job's resnet-50 symbol, with {recipe.width:g} of its filters.
 
-    python scripts/train_demo_model.py        # makes everything in this folder anew
+    scripts/test --co -q                                  # once: makes the environment
+    .venv-test/bin/python scripts/train_demo_model.py     # makes everything in this folder anew
 
 ## What it was trained on
 

@@ -46,7 +46,8 @@ def run_demo(models: Path, output: Path, engine: EngineName = "auto") -> bool:
         "counted": counted,
         "frames": watcher.frames,
         "fps": round(watcher.fps, 1),
-        "engine": f"{service.engine} {service.precision}",
+        "engine": service.engine,
+        "precision": service.precision,
     }
     (output / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
     console.print(_table(counted, truth))
