@@ -42,6 +42,7 @@ class _Passage:
     side: where it is settled: 1 IN, -1 OUT, 0 not known; since: its first sighting there;
     stay: how many. far: sightings on the other side that are not yet believed; approach: the
     two sightings before them. through: when and where the centre last went over the line.
+    withheld: crossings that count once the track is trusted.
     """
 
     track: Track
@@ -53,6 +54,7 @@ class _Passage:
     approach: tuple[Sighting, ...] = ()
     through: tuple[float, Vector] | None = None
     latest: deque[Sighting] = field(default_factory=lambda: deque(maxlen=2))
+    withheld: list[Crossing] = field(default_factory=list)
 
 
 class LineCounter:
@@ -62,8 +64,8 @@ class LineCounter:
     trembling on the line or turning back there counts nothing. A side is believed after two
     sightings; a single one, where the same motion leads over the frame's edge in one more step,
     because a fast box is not seen more often. The way must lead through the line itself, not
-    through its extension. A track that is unseen for a while keeps its side. What is not
-    trusted, because hardly a confident detection made it, is not counted.
+    through its extension. A track that is unseen for a while keeps its side. What hardly a
+    confident detection made counts when the track is trusted, or never.
     """
 
     def __init__(
@@ -100,15 +102,16 @@ class LineCounter:
             fresh = min(track.hits - passage.taken, len(track.path))
             passage.taken = track.hits
             for sighting in track.path[len(track.path) - fresh :]:
-                crossings += self._take(passage, sighting)
+                passage.withheld += self._take(passage, sighting)
+            crossings += _released(passage)
         for track_id in sorted(self._passages.keys() - current):
-            crossings += self._end(self._passages.pop(track_id), is_cut_off=False)
+            crossings += self._ended(self._passages.pop(track_id), is_cut_off=False)
         return crossings
 
     def finish(self) -> list[Crossing]:
         """End every track, because the video ends; return who has crossed in its last frame."""
         passages, self._passages = self._passages, {}
-        return [c for passage in passages.values() for c in self._end(passage, is_cut_off=True)]
+        return [c for passage in passages.values() for c in self._ended(passage, is_cut_off=True)]
 
     def _take(self, passage: _Passage, sighting: Sighting) -> list[Crossing]:
         distance = self._distance(sighting)
@@ -137,7 +140,11 @@ class LineCounter:
         passage.latest.append(sighting)
         return crossings
 
-    def _end(self, passage: _Passage, *, is_cut_off: bool) -> list[Crossing]:
+    def _ended(self, passage: _Passage, *, is_cut_off: bool) -> list[Crossing]:
+        passage.withheld += self._last_crossing(passage, is_cut_off=is_cut_off)
+        return _released(passage)
+
+    def _last_crossing(self, passage: _Passage, *, is_cut_off: bool) -> list[Crossing]:
         """Decide on a track that was seen on the far side once and never again."""
         if not passage.far or not self._came_credibly(passage):
             return []
@@ -174,13 +181,18 @@ class LineCounter:
         if not 0 <= _dot(self._along, _minus(point, self._start)) <= self._length:
             return []
         track = passage.track
-        if not track.is_trusted:
-            return []
         direction: Direction = "out" if passage.side > 0 else "in"
         return [Crossing(track.id, track.class_id, direction, time, point, track.score)]
 
     def _distance(self, sighting: Sighting) -> float:
         return _dot(self._normal, _minus(centre_of(sighting.box), self._start))
+
+
+def _released(passage: _Passage) -> list[Crossing]:
+    if not passage.track.is_trusted:
+        return []
+    released, passage.withheld = passage.withheld, []
+    return released
 
 
 def _dot(one: Vector, other: Vector) -> float:

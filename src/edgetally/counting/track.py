@@ -53,5 +53,5 @@ class Track:
 
     @property
     def is_trusted(self) -> bool:
-        """Whether three of its detections were confident, or half of them: else it may be none."""
-        return self.confident_hits >= 3 or 2 * self.confident_hits >= self.hits
+        """Whether at least half of its detections are confident: else it may be no object."""
+        return 2 * self.confident_hits >= self.hits
