@@ -39,7 +39,7 @@ def main() -> int:
     parser.add_argument("--scenes", type=int, default=1500, help="rooms to train on")
     parser.add_argument("--pictures-per-scene", type=int, default=6)
     parser.add_argument("--unseen-scenes", type=int, default=250, help="rooms to evaluate on")
-    parser.add_argument("--steps", type=int, default=Recipe().steps)
+    parser.add_argument("--steps", type=int, help="one cycle of so many steps, for a trial")
     parser.add_argument("--seed", type=int, default=Recipe().seed)
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
@@ -62,7 +62,10 @@ def make(options: argparse.Namespace) -> None:
     )
     unseen = load_dataset(pictures, "unseen", options.unseen_scenes, 2, show("unseen scenes"))
     followed = load_dataset(pictures, "unseen", min(75, options.unseen_scenes), 2, show("unseen"))
-    recipe = replace(Recipe(), steps=options.steps, seed=options.seed)
+    recipe = replace(Recipe(), seed=options.seed)
+    if options.steps is not None:
+        rate = recipe.cycles[0][1]
+        recipe = replace(recipe, cycles=((options.steps, rate),), small_steps=options.steps // 2)
     symbol, arguments, auxiliary, course = train(
         recipe, training, followed, options.work / "checkpoints", tell(recipe.steps)
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tarfile
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,40 +35,50 @@ def demo_bundle(tmp_path_factory: pytest.TempPathFactory) -> ModelBundle:
     return convert(MODELS / "model.tar.gz", folder, classes=CLASSES)
 
 
-@pytest.fixture
-def models(tmp_path: Path) -> Path:
-    """A copy of the demo's folder, for the demo to convert in."""
-    folder = tmp_path / "models"
+def copy_of_the_demo(folder: Path) -> Path:
+    """The demo's folder, for the demo to convert in."""
     folder.mkdir()
     for name in ("model.tar.gz", "demo.mp4", "demo.json", "demo.yaml"):
         (folder / name).write_bytes((MODELS / name).read_bytes())
     return folder
 
 
-def test_the_demo_counts_what_is_true(models: Path, tmp_path: Path) -> None:
-    output = tmp_path / "out"
-    assert run_demo(models, output)
-    summary = json.loads((output / "summary.json").read_text())
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a demo run leaves."""
+    folder = tmp_path_factory.mktemp("run")
+    assert run_demo(copy_of_the_demo(folder / "models"), folder / "out")
+    return folder / "out"
+
+
+def test_the_demo_counts_what_is_true(results: Path) -> None:
+    summary = json.loads((results / "summary.json").read_text())
     assert summary["expected"] == summary["counted"] == truth_record()["expected"]
     assert summary["frames"] == round(FPS * SECONDS)
     assert (summary["engine"], summary["precision"]) == ("openvino", "fp32")
-    annotated = cv2.VideoCapture(str(output / "annotated.mp4"))
+    annotated = cv2.VideoCapture(str(results / "annotated.mp4"))
     assert annotated.get(cv2.CAP_PROP_FRAME_COUNT) == summary["frames"]
-    assert cv2.imread(str(output / "report.png")).shape[1] > 1000
+    assert cv2.imread(str(results / "report.png")).shape[1] > 1000
 
 
-def test_the_demo_publishes_each_crossing_once(models: Path, tmp_path: Path) -> None:
-    output = tmp_path / "out"
-    run_demo(models, output)
-    lines = (output / "messages.jsonl").read_text().splitlines()
+def test_the_demo_publishes_each_crossing_once_and_when_it_happened(results: Path) -> None:
+    lines = (results / "messages.jsonl").read_text().splitlines()
     messages = [json.loads(line)["message"] for line in lines]
     events = [m for m in messages if m["schema"] == "edgetally.count_event/1"]
-    found = sorted((event["class"], event["direction"]) for event in events)
-    crossings = json.loads((models / "demo.json").read_text())["crossings"]
-    assert found == sorted((true["class"], true["direction"]) for true in crossings)
+    times = [datetime.fromisoformat(m["time"].replace("Z", "+00:00")) for m in events]
+    crossings = json.loads((MODELS / "demo.json").read_text())["crossings"]
+    start = times[0] - timedelta(seconds=crossings[0]["time"])
+    found = sorted(
+        (event["class"], event["direction"], (time - start).total_seconds())
+        for event, time in zip(events, times, strict=True)
+    )
+    true = sorted((row["class"], row["direction"], row["time"]) for row in crossings)
+    assert [row[:2] for row in found] == [row[:2] for row in true]
+    assert [row[2] for row in found] == pytest.approx([row[2] for row in true], abs=0.5)
 
 
-def test_the_demo_fails_when_the_truth_is_another(models: Path, tmp_path: Path) -> None:
+def test_the_demo_fails_when_the_truth_is_another(tmp_path: Path) -> None:
+    models = copy_of_the_demo(tmp_path / "models")
     truth = json.loads((models / "demo.json").read_text())
     truth["expected"]["blue box"]["in"] += 1
     (models / "demo.json").write_text(json.dumps(truth))

@@ -101,7 +101,8 @@ class Made:
 def model_page(made: Made) -> str:
     """The text of `models/boxes/README.md`."""
     recipe, result = made.recipe, made.result
-    small = f"the first {recipe.small_share:.0%} at {recipe.small_size} pixels"
+    small = f"the first {recipe.small_steps} at {recipe.small_size} pixels"
+    cycles = " then ".join(f"{steps} steps from {rate:g}" for steps, rate in recipe.cycles)
     classes = "".join(
         f"| AP@0.5 {name} | {ap:.4f} |\n" for name, ap in result.classes_at_50.items()
     )
@@ -126,7 +127,7 @@ its own floor, furniture, light, people, boxes and things in the boxes' colours 
 | input | {recipe.image_shape} x {recipe.image_shape}, RGB, 0-255, no mean |
 | seed | {recipe.seed} |
 | steps of {recipe.batch} pictures | {recipe.steps}, {small} |
-| optimizer | Adam, learning rate {recipe.learning_rate:g}, warm-up, cosine to zero |
+| optimizer | Adam, learning rate {cycles}, each a cosine to zero |
 | archive | {made.archive_bytes / 1e6:.1f} MB |
 
 ## How good it is

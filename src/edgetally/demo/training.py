@@ -33,34 +33,44 @@ _SETTLING_BATCHES = 60
 class Recipe:
     """How the model is trained.
 
-    The first `small_share` of the steps sees pictures of `small_size` pixels, which is faster;
-    the rest sees `image_shape`. The learning rate warms up, then follows a cosine to zero.
+    The first `small_steps` see pictures of `small_size` pixels, which is faster; the rest see
+    `image_shape`. cycles: (steps, learning rate) each; the rate follows a cosine from there to
+    zero (warm restarts, Loshchilov and Hutter 2017, arXiv:1608.03983), after a warm-up at first.
     """
 
     seed: int = 7
     width: float = 0.25
     image_shape: int = 300
     small_size: int = 208
-    small_share: float = 0.45
+    small_steps: int = 2250
     batch: int = 16
-    steps: int = 5000
+    cycles: tuple[tuple[int, float], ...] = ((5000, 0.002), (2600, 0.001))
     warmup: int = 150
-    learning_rate: float = 0.002
     weight_decay: float = 0.00005
     nms_threshold: float = 0.45
     nms_topk: int = 400
     overlap_threshold: float = 0.5
 
+    @property
+    def steps(self) -> int:
+        """How many batches in all."""
+        return sum(steps for steps, _ in self.cycles)
+
     def size_at(self, step: int) -> int:
         """Side of the pictures at a step, in pixels."""
-        return self.small_size if step < self.small_share * self.steps else self.image_shape
+        return self.small_size if step < self.small_steps else self.image_shape
 
     def rate_at(self, step: int) -> float:
         """Learning rate at a step."""
-        if step < self.warmup:
-            return self.learning_rate * (step + 1) / self.warmup
-        done = (step - self.warmup) / max(1, self.steps - self.warmup)
-        return self.learning_rate * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
+        start, warmup = 0, self.warmup
+        for steps, rate in self.cycles:
+            if step < start + warmup:
+                return rate * (step - start + 1) / warmup
+            if step < start + steps:
+                done = (step - start - warmup) / max(1, steps - warmup)
+                return rate * 0.5 * (1 + math.cos(math.pi * done))
+            start, warmup = start + steps, 0
+        return 0.0
 
     def hyperparameters(self, pictures: int) -> dict[str, str]:
         """What the algorithm writes into `hyperparams.json`: all values are strings."""
@@ -73,7 +83,7 @@ class Recipe:
             "image_shape": self.image_shape,
             "mini_batch_size": self.batch,
             "optimizer": "adam",
-            "learning_rate": self.learning_rate,
+            "learning_rate": self.cycles[0][1],
             "weight_decay": self.weight_decay,
             "overlap_threshold": self.overlap_threshold,
             "nms_threshold": self.nms_threshold,
@@ -232,7 +242,7 @@ class _Checkpoint:
         self._index = folder / "training.json"
         if self._index.exists():
             saved = json.loads(self._index.read_text())
-            if saved["recipe"] != asdict(recipe):
+            if saved["recipe"] != json.loads(json.dumps(asdict(recipe))):
                 raise InputError(
                     f"{folder} holds an unfinished training of another recipe; remove it or give "
                     "another --work folder"
