@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from edgetally.demo.scene.room import Split
+    from edgetally.demo.scene.stage import Truth
 
 _STORED = 360  # side of the stored squares: larger than the input, so that crops stay sharp
 _SCENES_A_PART = 25
@@ -45,7 +45,6 @@ class Dataset:
 
 def load_dataset(
     folder: Path,
-    split: Split,
     scenes: int,
     per_scene: int,
     progress: Callable[[int, int], None],
@@ -55,13 +54,13 @@ def load_dataset(
     starts = range(0, scenes, _SCENES_A_PART)
     counts = [min(_SCENES_A_PART, scenes - start) for start in starts]
     parts = [
-        folder / f"{split}-{per_scene}-{start:06}-{count}.npz"
+        folder / f"train-{per_scene}-{start:06}-{count}.npz"
         for start, count in zip(starts, counts, strict=True)
     ]
     missing = [job for job in zip(parts, starts, counts, strict=True) if not job[0].exists()]
     with ProcessPoolExecutor(os.cpu_count()) as pool:
         jobs = [
-            pool.submit(_render_part, part, split, start, count, per_scene)
+            pool.submit(_render_part, part, start, count, per_scene)
             for part, start, count in missing
         ]
         for done, job in enumerate(jobs, start=1):
@@ -77,17 +76,13 @@ def load_dataset(
     return Dataset(pictures, np.concatenate(labels))
 
 
-def _render_part(path: Path, split: Split, first: int, scenes: int, per_scene: int) -> None:
+def _render_part(path: Path, first: int, scenes: int, per_scene: int) -> None:
     cv2.setNumThreads(1)
     encoded, labels = [], []
-    for picture, truth in samples(split, first, scenes, per_scene):
+    for picture, truth in samples("train", first, scenes, per_scene):
         square = cv2.resize(picture, (_STORED, _STORED), interpolation=cv2.INTER_AREA)
         encoded.append(cv2.imencode(".jpg", square, [cv2.IMWRITE_JPEG_QUALITY, 93])[1].ravel())
-        label = np.full((MAX_OBJECTS, 5), -1, np.float32)
-        rows = min(len(truth.boxes), MAX_OBJECTS)
-        label[:rows, 0] = truth.class_ids[:rows]
-        label[:rows, 1:] = truth.boxes[:rows]
-        labels.append(label)
+        labels.append(label_of(truth))
     aside = path.with_suffix(".tmp.npz")
     np.savez(
         aside,
@@ -96,6 +91,15 @@ def _render_part(path: Path, split: Split, first: int, scenes: int, per_scene: i
         labels=np.array(labels),
     )
     aside.replace(path)
+
+
+def label_of(truth: Truth) -> NDArray[np.float32]:
+    """The label array [M, 5] of a picture."""
+    label = np.full((MAX_OBJECTS, 5), -1, np.float32)
+    rows = min(len(truth.boxes), MAX_OBJECTS)
+    label[:rows, 0] = truth.class_ids[:rows]
+    label[:rows, 1:] = truth.boxes[:rows]
+    return label
 
 
 def network_input(picture: NDArray[np.uint8], size: int) -> NDArray[np.float32]:

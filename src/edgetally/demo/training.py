@@ -18,10 +18,12 @@ from edgetally.errors import InputError
 from edgetally.mxnet_compat import import_mxnet
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+    from edgetally.demo.evaluation import Sample
 
 _log = logging.getLogger(__name__)
 CLASSES = ("blue box", "yellow box")
@@ -108,7 +110,7 @@ class Progress:
 def train(
     recipe: Recipe,
     training: Dataset,
-    validation: Dataset,
+    validation: Sequence[Sample],
     work: Path,
     report: Callable[[Progress], None],
     *,
@@ -165,7 +167,7 @@ def train(
                 arguments, auxiliary = module.get_params()
                 precision = evaluate(
                     symbol, arguments, auxiliary, validation, recipe.image_shape, CLASSES
-                ).at_50
+                ).every.at_50
             class_loss, box_loss = means.tolist()
             course.append(Progress(done, recipe.rate_at(step), class_loss, box_loss, precision))
             report(course[-1])

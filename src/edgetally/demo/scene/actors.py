@@ -79,6 +79,11 @@ class Person:
     hair: tuple[float, float, float]
     skin: tuple[float, float, float]
 
+    def in_black(self) -> Person:
+        """The same figure as a silhouette."""
+        black = (0.0, 0.0, 0.0)
+        return Person(self.size, black, black, black, black)
+
 
 @dataclass(frozen=True)
 class Stance:
@@ -221,10 +226,11 @@ _SHIRTS = (
 )
 
 
-def draw_shadow(mask: Image, eye: Eye, points: Points, offset: tuple[float, float]) -> None:
-    """Darken a mask under the hull of points [N, 2] in pixels, moved by the light's offset."""
-    moved = points + np.array(offset) * eye.height
-    _fill(mask, _hull(moved), (255,))
+def draw_hull(picture: Image, points: Points, colour: tuple[float, ...]) -> float:
+    """Fill the hull of points [N, 2] in pixels; return its area in pixels."""
+    hull = _hull(points)
+    _fill(picture, hull, colour)
+    return float(cv2.contourArea(hull))
 
 
 def draw_container(picture: Image, eye: Eye, container: Container, pose: Pose) -> None:

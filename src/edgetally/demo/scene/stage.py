@@ -18,12 +18,14 @@ from edgetally.demo.scene.actors import (
     body_outline,
     carried_pose,
     draw_container,
+    draw_hull,
     draw_legs,
-    draw_shadow,
     draw_upper_body,
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from edgetally.demo.scene.room import Room
@@ -138,12 +140,14 @@ class Truth:
     """The containers of the counted classes in one picture.
 
     boxes: float64 [N, 4] (xmin, ymin, xmax, ymax) in 0-1, cut at the picture's edge;
-    class_ids, track_ids: int64 [N].
+    class_ids, track_ids: int64 [N]; visible: float64 [N], the share of a container that is in the
+    picture and that nobody and nothing hides.
     """
 
     boxes: NDArray[np.float64]
     class_ids: NDArray[np.int64]
     track_ids: NDArray[np.int64]
+    visible: NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,6 +173,8 @@ class Stage:
         """The counted containers of which at least a share `min_visible` is in the picture."""
         rows: list[tuple[float, float, float, float]] = []
         ids: list[tuple[int, int]] = []
+        shares: list[float] = []
+        visible_shares = self._visible_shares(time)
         size = np.array([self.eye.width, self.eye.height])
         for container, pose in self.containers(time):
             if container.class_id is None:
@@ -176,12 +182,33 @@ class Stage:
             outline = container.outline(self.eye, pose) / size
             low, high = outline.min(axis=0), outline.max(axis=0)
             cut_low, cut_high = np.clip(low, 0, 1), np.clip(high, 0, 1)
-            visible = np.prod(cut_high - cut_low) / np.prod(high - low)
-            if visible >= min_visible and (cut_high - cut_low).min() > 0.02:
+            inside = np.prod(cut_high - cut_low) / np.prod(high - low)
+            if inside >= min_visible and (cut_high - cut_low).min() > 0.02:
                 rows.append((cut_low[0], cut_low[1], cut_high[0], cut_high[1]))
                 ids.append((container.class_id, container.track_id))
+                shares.append(visible_shares[container.track_id])
         pairs = np.array(ids, np.int64).reshape(-1, 2)
-        return Truth(np.array(rows).reshape(-1, 4), pairs[:, 0], pairs[:, 1])
+        boxes = np.array(rows).reshape(-1, 4)
+        return Truth(boxes, pairs[:, 0], pairs[:, 1], np.array(shares))
+
+    def _visible_shares(self, time: float) -> dict[int, float]:
+        """Paint every container in a grey of its own, everyone in black, and count its pixels."""
+        eye = Eye(self.eye.width // 4, self.eye.height // 4)
+        canvas = np.zeros((eye.height, eye.width, 3), np.uint8)
+        marks = {c.track_id: 40 + 10 * i for i, (c, _) in enumerate(self.containers(time))}
+        areas: dict[int, float] = {}
+
+        def draw_box(
+            picture: NDArray[np.uint8], eye: Eye, container: Container, pose: Pose
+        ) -> None:
+            grey = (marks[container.track_id],) * 3
+            areas[container.track_id] = draw_hull(picture, container.outline(eye, pose), grey)
+
+        self._paint(canvas, eye, time, draw_box, lambda person: person.in_black())
+        return {
+            track_id: min(1.0, np.count_nonzero(canvas[..., 0] == mark) / areas[track_id])
+            for track_id, mark in marks.items()
+        }
 
     def render(self, time: float, rng: np.random.Generator) -> NDArray[np.uint8]:
         """The picture at a time, uint8 [H, W, 3] BGR; rng makes the sensor's noise."""
@@ -201,22 +228,36 @@ class Stage:
             [body_outline(self.eye, w.person, s) for w, s in people]
             + [c.outline(self.eye, p) for c, p in containers],
         )
-        for container, pose in containers:
-            if pose.z <= 0:
-                draw_container(picture, self.eye, container, pose)
-        for walk, stance in people:
-            draw_legs(picture, self.eye, walk.person, stance)
-            held = walk.held(time)
-            if held is not None:
-                draw_container(picture, self.eye, *held)
-            draw_upper_body(picture, self.eye, walk.person, stance, held)
+        self._paint(picture, self.eye, time, draw_container, lambda person: person)
         return picture
+
+    def _paint(
+        self,
+        picture: NDArray[np.uint8],
+        eye: Eye,
+        time: float,
+        draw_box: Callable[[NDArray[np.uint8], Eye, Container, Pose], None],
+        dressed: Callable[[Person], Person],
+    ) -> None:
+        """Draw all that moves, what is lower first."""
+        for container, pose in self.containers(time):
+            if pose.z <= 0:
+                draw_box(picture, eye, container, pose)
+        for walk in self.walks:
+            stance = walk.stance(time)
+            if stance is None:
+                continue
+            person, held = dressed(walk.person), walk.held(time)
+            draw_legs(picture, eye, person, stance)
+            if held is not None:
+                draw_box(picture, eye, *held)
+            draw_upper_body(picture, eye, person, stance, held)
 
     def _shade(self, picture: NDArray[np.uint8], outlines: list[NDArray[np.float64]]) -> None:
         quarter = np.zeros((self.eye.height // 4, self.eye.width // 4), np.uint8)
-        small = Eye(quarter.shape[1], quarter.shape[0])
+        shift = np.array(self.optics.shadow) * quarter.shape[0]
         for outline in outlines:
-            draw_shadow(quarter, small, outline / 4, self.optics.shadow)
+            draw_hull(quarter, outline / 4 + shift, (255,))
         if not quarter.any():
             return
         soft = cv2.GaussianBlur(quarter, (0, 0), self.eye.height * 0.006)
