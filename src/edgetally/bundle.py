@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Annotated, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
@@ -18,11 +18,16 @@ MANIFEST_NAME = "bundle.json"
 Source = Literal["symbol", "hyperparameters", "command line", "default"]
 FileRole = Literal["mxnet-symbol", "mxnet-params", "onnx"]
 T = TypeVar("T")
+_OWN_HASH = "manifestSha256"
 
 
 class _Value(BaseModel):
     model_config = ConfigDict(
-        frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True
+        frozen=True,
+        extra="forbid",
+        alias_generator=to_camel,
+        populate_by_name=True,
+        allow_inf_nan=False,
     )
 
 
@@ -75,8 +80,8 @@ class ModelBundle(_Value):
     name: str
     version: str
     architecture: str
-    classes: tuple[str, ...]
-    input_size: int
+    classes: Annotated[tuple[str, ...], Field(min_length=1)]
+    input_size: Annotated[int, Field(ge=1, le=4096)]
     colour_order: Literal["RGB", "BGR"]
     mean: tuple[float, float, float]
     scale: tuple[float, float, float]
@@ -103,13 +108,15 @@ class ModelBundle(_Value):
             ) from None
 
     def write(self, folder: Path) -> None:
-        """Write `bundle.json` into the folder that already holds the files."""
-        text = json.dumps(self.model_dump(mode="json", by_alias=True), indent=2) + "\n"
+        """Write `bundle.json`, with a hash of its own, beside the files it tells of."""
+        content = self.model_dump(mode="json", by_alias=True)
+        content[_OWN_HASH] = _hash_of_rest(content)
+        text = json.dumps(content, indent=2) + "\n"
         (folder / MANIFEST_NAME).write_text(text, encoding="utf-8")
 
     @classmethod
     def load(cls, folder: Path) -> ModelBundle:
-        """Read a bundle and check every file against its hash.
+        """Read a bundle and check every file, `bundle.json` too, against its hash.
 
         Raises InputError when the folder is no bundle, or a file is missing or changed.
         """
@@ -122,7 +129,15 @@ class ModelBundle(_Value):
                 f"'edgetally convert model.tar.gz --output {folder}'"
             ) from None
         try:
-            bundle = cls.model_validate_json(content)
+            parsed = json.loads(content)
+        except ValueError as error:
+            raise InputError(f"{manifest}: no JSON ({error}); convert the model again") from None
+        if not isinstance(parsed, dict) or parsed.pop(_OWN_HASH, None) != _hash_of_rest(parsed):
+            raise InputError(
+                f"{manifest} was changed since the conversion; convert the model again"
+            )
+        try:
+            bundle = cls.model_validate(parsed, by_alias=True, by_name=False)
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"]) or "the file"
@@ -143,6 +158,14 @@ def sha256_of(path: Path) -> str:
         while block := stream.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
+
+
+def _hash_of_rest(content: dict[str, Any]) -> str:
+    """Hash all keys but the hash itself, as JSON with sorted keys and no spaces."""
+    rest = {key: value for key, value in content.items() if key != _OWN_HASH}
+    return hashlib.sha256(
+        json.dumps(rest, sort_keys=True, separators=(",", ":")).encode()
+    ).hexdigest()
 
 
 def _check(folder: Path, entry: BundleFile) -> None:

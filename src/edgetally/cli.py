@@ -6,6 +6,7 @@ import json
 import logging
 import signal
 import sys
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
@@ -210,9 +211,18 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         app(given, prog_name="edgetally")
     except EdgetallyError as error:
-        if "--debug" in given:
-            raise
-        typer.echo(f"edgetally: {error}", err=True)
+        _tell(error, given)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception as error:  # noqa: BLE001 - a user gets a line, not a traceback
+        _tell(error, given)
+        sys.exit(1)
+
+
+def _tell(error: Exception, given: list[str]) -> None:
+    if "--debug" in given:
+        traceback.print_exception(error)
+    known = isinstance(error, EdgetallyError)
+    text = str(error) if known else f"{type(error).__name__}: {error}; --debug tells more"
+    typer.echo(f"edgetally: {' '.join(text.split())}", err=True)

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import cv2
@@ -17,8 +18,6 @@ import yaml
 from edgetally import __version__
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from edgetally.bundle import ModelBundle
 
 COMMAND = [sys.executable, "-c", "from edgetally.cli import main; main()"]
@@ -178,6 +177,22 @@ def test_sigterm_ends_a_run_in_order(bundle_folder: Path, picture: Path, tmp_pat
         rest = process.stdout.read().splitlines()
         assert process.wait(30) == 0
     assert json.loads(rest[-1])["message"]["state"] == "stopping"
+
+
+def test_an_unforeseen_failure_is_one_line_without_a_traceback() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [*COMMAND, "version"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+
+
+def test_the_demo_refuses_a_folder_of_other_files(tmp_path: Path) -> None:
+    (tmp_path / "messages.jsonl").write_text("precious")
+    done = edgetally("demo", "--output", tmp_path)
+    assert_is_one_line(done, "holds other files")
+    assert (tmp_path / "messages.jsonl").read_text() == "precious"
 
 
 def test_the_script_is_the_same_as_the_command(artifact: Path, tmp_path: Path) -> None:

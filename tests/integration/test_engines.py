@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -120,6 +122,26 @@ def test_a_closed_detector_takes_no_more_frames(bundle: ModelBundle, frames: lis
     assert len(in_flight.result(0)) > 0
     with pytest.raises(RuntimeError, match="shutdown"):
         detector.submit(frames[0])
+
+
+def test_the_first_frames_may_come_together(bundle: ModelBundle) -> None:
+    """OpenVINO's first two pictures in two threads once hung one process in seven."""
+    code = (
+        "import sys, numpy as np; from edgetally.detector import Detector; "
+        "d = Detector(sys.argv[1], 'openvino'); "
+        "f = [d.submit(np.zeros((90, 160, 3), np.uint8)) for _ in range(3)]; "
+        "print(len([x.result() for x in f]))"
+    )
+    folder = str(bundle.file("onnx").parent)
+    for _ in range(8):
+        done = subprocess.run(
+            [sys.executable, "-c", code, folder],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.stdout == "3\n", done.stderr
 
 
 @pytest.mark.parametrize("name", ["openvino", "onnxruntime", "mxnet"])

@@ -183,6 +183,31 @@ def test_an_observer_that_fails_fails_the_run_and_names_the_camera(
         Service(configured(bundle, tmp_path), observer=Broken()).run()
 
 
+def test_messages_that_no_transport_takes_are_kept_and_told(
+    bundle: ModelBundle, tmp_path: Path
+) -> None:
+    publish = {"transports": [{"type": "jsonl", "path": "/dev/full"}]}
+    config = configured(bundle, tmp_path, publish=publish)
+    with pytest.raises(EdgetallyError, match="messages could not be delivered and wait in"):
+        Service(config).run()
+    ledger = Ledger(tmp_path / "state")
+    assert ledger.waiting() > 2
+    ledger.close()
+
+
+def test_times_never_go_back_within_a_topic(bundle: ModelBundle, tmp_path: Path) -> None:
+    """A file is worked through faster than it was filmed, so its clock runs ahead."""
+    write_video(tmp_path / "video.mp4", frames=120)
+    Service(configured(bundle, tmp_path)).run()
+    for name in ("inventory", "health"):
+        times = [
+            entry["message"]["time"]
+            for entry in messages_in(tmp_path)
+            if entry["topic"].endswith(name)
+        ]
+        assert times == sorted(times)
+
+
 def test_two_cameras_are_counted_side_by_side(bundle: ModelBundle, tmp_path: Path) -> None:
     config = configured(bundle, tmp_path)
     second = config.cameras[0].model_copy(update={"name": "gate"})

@@ -196,5 +196,29 @@ def test_a_ledger_that_cannot_be_written_says_so_in_one_line(
 ) -> None:
     with closing(sqlite3.connect(tmp_path / "state" / FILE_NAME)) as base:
         base.execute("DROP TABLE totals")
-    with pytest.raises(EdgetallyError, match=r"^ledger .*: no such table: totals$"):
+    with pytest.raises(EdgetallyError, match=r"^ledger .*: no such table: totals; make sure .*$"):
         ledger.totals()
+
+
+def test_a_folder_belongs_to_one_ledger_at_a_time(ledger: Ledger, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="is in use by another edgetally"):
+        Ledger(tmp_path / "state")
+    ledger.close()
+    Ledger(tmp_path / "state").close()
+
+
+def test_a_file_of_someone_else_is_left_alone(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / FILE_NAME)) as base:
+        base.execute("CREATE TABLE theirs (x)")
+    with pytest.raises(InputError, match="is no ledger of edgetally"):
+        Ledger(tmp_path)
+
+
+def test_damage_inside_the_file_is_found_when_it_is_opened(tmp_path: Path) -> None:
+    Ledger(tmp_path).close()
+    path = tmp_path / FILE_NAME
+    content = bytearray(path.read_bytes())
+    content[4096:] = bytes(byte ^ 0x5A for byte in content[4096:])
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="move it away to begin a new ledger"):
+        Ledger(tmp_path)

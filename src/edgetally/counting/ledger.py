@@ -7,6 +7,7 @@ the sequence numbers that were given out and the messages that wait to be delive
 
 from __future__ import annotations
 
+import fcntl
 import sqlite3
 import threading
 from contextlib import contextmanager
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from edgetally.counting.events import CountEvent
 
 FILE_NAME = "ledger.sqlite"
+_LOCK_NAME = "ledger.lock"
+_TABLES = {"events", "totals", "sequences", "outbox"}
+_MOVE_AWAY = "move it away to begin a new ledger"
 _VERSION = 1
 _SCHEMA = f"""
 BEGIN IMMEDIATE;
@@ -73,33 +77,49 @@ class Ledger:
         self._lock = threading.RLock()
         try:
             folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
+            self._owned = (folder / _LOCK_NAME).open("w")
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise InputError(f"storage folder {folder}: {reason}; give a writable folder") from None
+        try:
+            fcntl.flock(self._owned, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            self._owned.close()
             raise InputError(
-                f"storage folder {folder}: {error.strerror or error}; give a writable folder"
+                f"storage folder {folder} is in use by another edgetally; stop that one, or give "
+                "another folder"
             ) from None
         try:
             self._base = sqlite3.connect(
                 self._path, isolation_level=None, check_same_thread=False, timeout=5
             )
         except sqlite3.Error as error:
+            self._owned.close()
             raise InputError(f"{self._path}: {error}; give a writable folder") from None
         try:
             self._prepare()
         except sqlite3.Error as error:
-            self._base.close()
-            raise InputError(
-                f"{self._path}: {error}; free it or move it away to begin a new ledger"
-            ) from None
+            self.close()
+            raise InputError(f"{self._path}: {error}; {_MOVE_AWAY}") from None
         except InputError:
-            self._base.close()
+            self.close()
             raise
 
     def _prepare(self) -> None:
         self._base.execute("PRAGMA journal_mode = WAL")
         self._base.execute("PRAGMA synchronous = FULL")
+        (health,) = self._base.execute("PRAGMA quick_check(1)").fetchone()
+        if health != "ok":
+            raise InputError(f"{self._path} is damaged ({health}); {_MOVE_AWAY}")
         (version,) = self._base.execute("PRAGMA user_version").fetchone()
-        if version == 0:
+        tables = {
+            name
+            for (name,) in self._base.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        }
+        if version == 0 and not tables:
             self._base.executescript(_SCHEMA)
+        elif version == 0 or (version == _VERSION and not tables >= _TABLES):
+            raise InputError(f"{self._path} is no ledger of edgetally; {_MOVE_AWAY}")
         elif version != _VERSION:
             raise InputError(
                 f"{self._path} has format {version}, this edgetally reads {_VERSION}; "
@@ -140,22 +160,31 @@ class Ledger:
             )
             return [OutboxMessage(*row) for row in rows]
 
+    def waiting(self) -> int:
+        """Count the messages that were not delivered."""
+        with self._lock, self._told():
+            (count,) = self._base.execute("SELECT COUNT(*) FROM outbox").fetchone()
+            return int(count)
+
     def delivered(self, ids: Iterable[int]) -> None:
         """Remove messages from the outbox; ids that it does not hold are no error."""
         with self.transaction():
             self._base.executemany("DELETE FROM outbox WHERE id = ?", ((i,) for i in ids))
 
     def close(self) -> None:
-        """Close the file. Nothing is lost without it."""
+        """Close the file, and let others use the folder. Nothing is lost without it."""
         with self._lock:
             self._base.close()
+            self._owned.close()
 
     @contextmanager
     def _told(self) -> Iterator[None]:
         try:
             yield
         except sqlite3.Error as error:
-            raise EdgetallyError(f"ledger {self._path}: {error}") from error
+            raise EdgetallyError(
+                f"ledger {self._path}: {error}; make sure that the disk has room and is writable"
+            ) from error
 
 
 class Entry:

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
-from edgetally.config import load_config
+from edgetally.config import JsonlTransport, load_config
 from edgetally.demo.picture import Report
 from edgetally.errors import InputError
 from edgetally.service import Service
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from edgetally.counting.events import CameraUpdate, CountEvent
 
 CLASSES = ("blue box", "yellow box")
+_STATE = "demo-state"
 _Counts = dict[str, dict[str, int]]
 
 
@@ -34,6 +35,7 @@ def run_demo(models: Path, output: Path, engine: EngineName = "auto") -> bool:
     """
     console = Console(highlight=False)
     truth = _read_truth(models / "demo.json")
+    _claim(output)
     _prepare(models, console)
     config = _config(models, output, engine)
     watcher = _Watcher(console, config, output)
@@ -72,6 +74,19 @@ def _read_truth(path: Path) -> _Counts:
         raise InputError(f"{path} is damaged ({error}); restore it from the repository") from None
 
 
+def _claim(output: Path) -> None:
+    """Make the folder, marked as the demo's; refuse one that holds something else."""
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        if not (output / _STATE).exists() and any(output.iterdir()):
+            raise InputError(f"{output} holds other files; give --output a new or empty folder")
+        (output / _STATE).mkdir(exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"{output}: {error.strerror or error}; give --output a writable folder"
+        ) from None
+
+
 def _prepare(models: Path, console: Console) -> None:
     """Convert the artifact; render the clip if the repository came without it."""
     from edgetally.conversion import convert  # noqa: PLC0415 - an extra
@@ -89,12 +104,11 @@ def _prepare(models: Path, console: Console) -> None:
 def _config(models: Path, output: Path, engine: EngineName) -> Config:
     """The demo's configuration with its paths moved to the folders given, and a clean start."""
     config = load_config(models / "demo.yaml")
-    messages, state = output / "messages.jsonl", output / "state"
-    output.mkdir(parents=True, exist_ok=True)
+    messages, state = output / "messages.jsonl", output / _STATE
     messages.unlink(missing_ok=True)
-    shutil.rmtree(state, ignore_errors=True)
+    shutil.rmtree(state)
     camera = config.cameras[0].model_copy(update={"source": str(models / "demo.mp4")})
-    transport = config.publish.transports[0].model_copy(update={"path": messages})
+    transport = JsonlTransport(type="jsonl", path=messages)
     return config.model_copy(
         update={
             "model": config.model.model_copy(update={"path": models / "bundle", "engine": engine}),

@@ -26,6 +26,8 @@ class OpenVinoEngine(WorkerEngine):
     name = "openvino"
 
     def __init__(self, bundle: ModelBundle, precision: str) -> None:
+        # First used in two threads at once, this conversion can deadlock: use it before them.
+        openvino.Type.u8.to_dtype()
         core = openvino.Core()
         if precision == "bf16" and "BF16" not in core.get_property(
             "CPU", "OPTIMIZATION_CAPABILITIES"

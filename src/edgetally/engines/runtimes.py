@@ -6,6 +6,8 @@ import importlib
 import importlib.util
 from typing import TYPE_CHECKING, get_args
 
+import numpy as np
+
 from edgetally.config import EngineName, Precision
 from edgetally.errors import EdgetallyError, InputError
 
@@ -43,7 +45,8 @@ def create_engine(
         load: Callable[[ModelBundle, str], Engine] = importlib.import_module(
             f"edgetally.engines.{name}"
         ).load
-        return load(bundle, "bf16" if precision == "bf16" else "fp32")
+        loaded = load(bundle, "bf16" if precision == "bf16" else "fp32")
+        _run_alone(loaded, bundle)
     except EdgetallyError:
         raise
     except ImportError as error:
@@ -52,10 +55,28 @@ def create_engine(
             f"install it again with pip install 'edgetally[{name}]'"
         ) from error
     except Exception as error:  # each runtime raises kinds of its own
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        reason = (str(error).strip() or type(error).__name__).splitlines()[-1]
         raise EdgetallyError(
             f"engine {name} can't load the model {bundle.name} ({reason}); convert it again"
         ) from error
+    return loaded
+
+
+def _run_alone(engine: Engine, bundle: ModelBundle) -> None:
+    """Run one black picture: the model must fit the bundle.
+
+    It also has to be the first, alone: OpenVINO 2026.4 can deadlock where its first two pictures
+    run in two threads.
+    """
+    size = bundle.input_size
+    predicted = engine.infer(np.zeros((1, size, size, 3), np.uint8))
+    found = predicted.scores.shape[2]
+    if found != len(bundle.classes):
+        engine.close()
+        raise InputError(
+            f"the model tells {found} classes apart, the bundle {bundle.name} names "
+            f"{len(bundle.classes)}; convert the model again"
+        )
 
 
 def _choose(engine: str) -> str:

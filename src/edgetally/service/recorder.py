@@ -24,6 +24,7 @@ from edgetally.messaging.topics import Topics
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import datetime
 
     import numpy as np
     from numpy.typing import NDArray
@@ -58,7 +59,7 @@ class Recorder:
         self._thing = config.publish.thing
         self._lock = threading.Lock()
         self._published: dict[str, _Published] = {}
-        self._inventory_time: float | None = None
+        self._told_time = 0.0
         self._now: dict[str, CameraUpdate] = {}
 
     def frame(self, frame: Frame, update: CameraUpdate) -> bool:
@@ -66,17 +67,13 @@ class Recorder:
         with self._lock:
             self._now[frame.camera] = update
             wants_detections = self._wants_detections(frame, update)
-            heartbeat = self._config.publish.inventory.heartbeat
-            wants_inventory = bool(update.events) or (
-                self._inventory_time is None or frame.time - self._inventory_time >= heartbeat
-            )
-            if not (wants_detections or wants_inventory):
+            if not (wants_detections or update.events):
                 return False
             with self._ledger.transaction() as entry:
                 if wants_detections:
                     self._tell_detections(entry, frame, update)
-                self._tell_events(entry, update.events)
-                if wants_inventory:
+                if update.events:
+                    self._tell_events(entry, update.events)
                     self._tell_inventory(entry, frame.time)
             return True
 
@@ -97,7 +94,7 @@ class Recorder:
         """Tell how the service is; engine is (runtime, precision)."""
         with self._lock, self._ledger.transaction() as entry:
             message = HealthMessage(
-                time=utc(time),
+                time=self._not_before(time),
                 thing=self._thing,
                 sequence=entry.next_sequence(self._topics.health),
                 model=self._model,
@@ -166,10 +163,9 @@ class Recorder:
             entry.enqueue(topic, message.to_json())
 
     def _tell_inventory(self, entry: Entry, time: float) -> None:
-        self._inventory_time = time
         counted = entry.totals()
         message = InventoryMessage(
-            time=utc(time),
+            time=self._not_before(time),
             thing=self._thing,
             sequence=entry.next_sequence(self._topics.inventory),
             model=self._model,
@@ -181,6 +177,11 @@ class Recorder:
         )
         entry.enqueue(self._topics.inventory, message.to_json())
 
+    def _not_before(self, time: float) -> datetime:
+        """Keep times of messages in order: a file's clock runs ahead of the service's."""
+        self._told_time = max(self._told_time, time)
+        return utc(self._told_time)
+
     def _camera_inventory(
         self, camera: CameraConfig, counted: Mapping[str, Mapping[str, Mapping[str, int]]]
     ) -> CameraInventory:
@@ -189,13 +190,16 @@ class Recorder:
             return Totals(in_=found.get("in", 0), out=found.get("out", 0))
 
         now = self._now.get(camera.name)
+        nothing = {
+            zone.name: dict.fromkeys(zone.classes or self._classes, 0) for zone in camera.zones
+        }
         return CameraInventory(
             lines={
                 line.name: {name: totals(line.name, name) for name in line.classes or self._classes}
                 for line in camera.lines
             },
-            zones={name: dict(found) for name, found in now.occupancy.items()} if now else {},
-            in_view=dict(now.in_view) if now else {},
+            zones={name: dict(n) for name, n in now.occupancy.items()} if now else nothing,
+            in_view=dict(now.in_view) if now else dict.fromkeys(self._classes, 0),
         )
 
 

@@ -104,11 +104,16 @@ class Service:
             self.engine, self.precision = detector.engine_name, detector.precision
             self.classes = detector.classes
             counters = [CameraCounter(camera, detector.classes) for camera in config.cameras]
-            cameras = [stack.enter_context(Camera(c, clock=self._clock)) for c in config.cameras]
+            cameras = []
+            for camera in config.cameras:
+                if self._stop.is_set():
+                    return
+                cameras.append(stack.enter_context(Camera(camera, clock=self._clock)))
+            transports = create_transports(config.publish.transports)
             ledger = Ledger(config.storage.path)
             stack.callback(ledger.close)
             recorder = Recorder(config, detector.bundle, ledger)
-            publisher = Publisher(ledger, create_transports(config.publish.transports))
+            publisher = Publisher(ledger, transports)
             stack.callback(publisher.close, _DRAIN_SECONDS)
             self.loops = tuple(
                 CameraLoop(
@@ -137,21 +142,32 @@ class Service:
             for loop in self.loops:
                 loop.start()
             _log.info("running %s at %s", self.engine, self.precision)
-            self._watch(lambda: tell("running"))
+
+            def beat() -> None:
+                recorder.inventory(self._clock())
+                tell("running")
+
+            self._watch(beat)
             self._end_loops()
             recorder.inventory(self._clock())
             tell("stopping")
             self.totals = ledger.totals()
+            waiting = 0 if publisher.close(_DRAIN_SECONDS) else ledger.waiting()
         failed = [loop for loop in self.loops if loop.error is not None]
         if failed:
             error = failed[0].error
             if isinstance(error, EdgetallyError):
                 raise error
             raise EdgetallyError(f"camera {failed[0].camera.name} failed: {error}") from error
+        if waiting:
+            raise EdgetallyError(
+                f"{waiting} messages could not be delivered and wait in {config.storage.path}; "
+                "mend the transports and run again"
+            )
 
-    def _watch(self, tell_health: Callable[[], None]) -> None:
-        """Wait for the end; tell of the health on every heartbeat."""
-        next_health = time.monotonic()
+    def _watch(self, beat: Callable[[], None]) -> None:
+        """Wait for the end; on every heartbeat, tell the totals and how the service is."""
+        next_beat = time.monotonic()
         told_errors: set[str] = set()
         while not self._stop.is_set() and any(loop.is_alive() for loop in self.loops):
             self._stop.wait(0.05)
@@ -160,9 +176,9 @@ class Service:
                     told_errors.add(loop.name)
                     _log.error("camera %s failed: %s", loop.camera.name, loop.error)
             has_begun = all(loop.processed or not loop.is_alive() for loop in self.loops)
-            if has_begun and time.monotonic() >= next_health:
-                next_health = time.monotonic() + self._config.publish.inventory.heartbeat
-                tell_health()
+            if has_begun and time.monotonic() >= next_beat:
+                next_beat = time.monotonic() + self._config.publish.inventory.heartbeat
+                beat()
 
     def _end_loops(self) -> None:
         for loop in self.loops:
