@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from edgetally.capture import Camera, Frame
@@ -71,35 +71,50 @@ def video(tmp_path: Path) -> Path:
 
 
 class _JpegCamera(http.server.BaseHTTPRequestHandler):
-    """Sends `frames` JPEG images in a multipart stream, as network cameras do."""
+    """Sends `frames` JPEG images in a multipart stream, as network cameras do.
+
+    Those with a number in `broken` are no images. In the end it closes the connection or, where
+    it has a `release`, hangs until that is set.
+    """
 
     frames = 12
+    broken: tuple[int, ...] = ()
+    release: threading.Event | None = None
 
     def do_GET(self) -> None:
         self.send_response(200)
         self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=next")
         self.end_headers()
-        for shade in GREYS[: self.frames]:
+        for number, shade in enumerate(GREYS[: self.frames]):
             jpeg = cv2.imencode(".jpg", grey(shade))[1].tobytes()
+            if number in self.broken:
+                jpeg = bytes(len(jpeg))
             head = f"--next\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
             try:
                 self.wfile.write(head.encode() + jpeg + b"\r\n")
             except OSError:
                 return
+        if self.release is not None:
+            self.wfile.write(b"--next\r\n")  # the end of the last image
+            self.release.wait(WAIT)
 
     def log_message(self, *_: object) -> None:
         pass
 
 
 @contextmanager
-def network_camera(frames: int = 12) -> Iterator[str]:
-    handler = type("Handler", (_JpegCamera,), {"frames": frames})
+def network_camera(
+    release: threading.Event | None = None, broken: tuple[int, ...] = ()
+) -> Iterator[str]:
+    handler = type("Handler", (_JpegCamera,), {"release": release, "broken": broken})
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     try:
         yield f"http://admin:secret@127.0.0.1:{server.server_port}/video?pwd=secret"
     finally:
+        if release is not None:
+            release.set()
         server.shutdown()
         server.server_close()
         thread.join()
@@ -225,6 +240,19 @@ def test_a_video_damaged_in_the_middle_plays_on_after_the_damage(
     assert capfd.readouterr().err == ""
 
 
+def test_a_video_that_was_cut_off_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = write_video(tmp_path / "clip.avi", codec="MJPG")
+    assert len(all_frames(path)) == 30
+    assert caplog.text == ""
+    whole = path.read_bytes()
+    path.write_bytes(whole[: whole.rindex(b"00dc", 0, len(whole) * 3 // 4)])
+    assert len(all_frames(path, max_frames=2)) == 2
+    assert caplog.text == ""
+    frames = all_frames(path)
+    assert 2 < len(frames) < 27
+    assert f"ends after {len(frames)} of 30 frames; is the file cut off?" in caplog.text
+
+
 def test_a_live_source_hands_over_the_newest_frame_and_counts_the_dropped() -> None:
     clock = GatedClock(free=1 + 8)  # the start, then frames 0 to 7; frame 8 waits
     with network_camera() as url:
@@ -244,15 +272,58 @@ def test_a_live_source_hands_over_the_newest_frame_and_counts_the_dropped() -> N
         live.stop()
 
 
-def test_a_live_source_that_ends_is_seen_and_logged_without_its_password(
+def test_a_live_source_that_ends_is_a_failure_told_without_its_password(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
+    frames: list[Frame] = []
     with network_camera() as url, caplog.at_level(logging.INFO), camera(url) as live:
-        frames = list(live)
-        assert live.captured == len(frames) + live.dropped
+        with pytest.raises(EdgetallyError, match=r"dock: http.* no more pictures; check") as caught:
+            frames.extend(live)
+        assert 0 < live.captured <= 12
         assert live.ended
-    assert "delivers no more pictures" in caplog.text
-    assert "secret" not in caplog.text
+    assert "secret" not in caplog.text + str(caught.value)
+
+
+def test_a_live_source_plays_on_after_broken_pictures() -> None:
+    clock = GatedClock(free=1 + 8)
+    with network_camera(broken=(2, 3, 6)) as url, camera(url, clock) as live:
+        assert clock.reached.wait(WAIT)
+        newest = live.take(WAIT)
+        assert newest is not None
+        assert newest.index == 10
+        assert level(newest.image) == GREYS[10]
+        assert live.skipped == 3
+        clock.gate.set()
+
+
+def test_max_frames_counts_the_frames_of_a_live_source_that_somebody_took() -> None:
+    clock = GatedClock(free=1 + 8)
+    with network_camera() as url, camera(url, clock, max_frames=3) as live:
+        assert clock.reached.wait(WAIT)  # eight pictures came, nobody took one
+        assert live.captured == 8
+        taken = [live.take(WAIT)]
+        clock.gate.set()
+        taken += list(live)
+        assert len(taken) == live.captured - live.dropped == 3
+
+
+def test_a_live_source_that_hangs_does_not_hold_up_who_stops_it(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    release = threading.Event()
+    with network_camera(release=release) as url:
+        live = camera(url)
+        live.start()
+        while (frame := live.take(WAIT)) is not None and level(frame.image) != GREYS[11]:
+            pass
+        (hanging,) = (each for each in threading.enumerate() if each.name == "camera dock")
+        live.stop()
+        assert hanging.is_alive()
+        assert "camera dock hangs" in caplog.text
+        release.set()
+        hanging.join(WAIT)
+        assert live.ended  # and does not fail afterwards
+        assert live.take() is None
 
 
 def test_fps_paces_a_live_source_by_the_clock() -> None:
@@ -340,6 +411,8 @@ def test_masks_are_black_before_anything_sees_the_frame(tmp_path: Path) -> None:
 def test_no_pixel_whose_centre_is_masked_shows(
     tmp_path_factory: pytest.TempPathFactory, corners: list[tuple[float, float]]
 ) -> None:
+    (ax, ay), (bx, by), (cx, cy) = corners
+    assume(abs((bx - ax) * (cy - ay) - (by - ay) * (cx - ax)) > 1e-6)  # a mask has an area
     folder = tmp_path_factory.mktemp("images")
     cv2.imwrite(str(folder / "a.png"), grey(200))
     (frame,) = all_frames(folder, masks=[corners])

@@ -203,12 +203,23 @@ def test_members_may_lie_in_a_folder_and_others_are_left_alone(
 def test_an_old_bundle_is_replaced_whole(job: Path, tmp_path: Path) -> None:
     output = tmp_path / "out"
     convert(job, output, version="1.0.0", verify=False)
-    (output / "int8").mkdir()
-    (output / "int8" / "stale").touch()
     convert(job, output, version="1.1.0", verify=False)
     assert ModelBundle.load(output).version == "1.1.0"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["job", "out"]
-    assert not (output / "int8").exists()
+
+
+@pytest.mark.parametrize("stranger", ["notes.txt", "int8/notes.txt"])
+def test_a_file_that_the_old_bundle_does_not_list_is_never_lost(
+    stranger: str, job: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "out"
+    convert(job, output, verify=False)
+    (output / stranger).parent.mkdir(exist_ok=True)
+    (output / stranger).write_text("mine")
+    before = tree(output)
+    with pytest.raises(InputError, match=rf"{stranger} is no part of the old bundle"):
+        convert(job, output, verify=False)
+    assert tree(output) == before
 
 
 def test_a_failure_leaves_the_old_bundle_as_it_was(job: Path, tmp_path: Path) -> None:

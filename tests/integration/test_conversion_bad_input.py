@@ -80,6 +80,35 @@ BAD_JOBS: dict[str, tuple[Damage, str]] = {
         ),
         "nms_topk='many' should be numbers",
     ),
+    "huge image_shape": (hyperparameters(image_shape="99999999"), "image_shape is 99999999, more"),
+    "hyperparameters with half a character": (
+        write(HYPERPARAMETERS, r'{"base_network": "\ud800"}'),
+        "can't be read",
+    ),
+    "symbol with half a character": (
+        symbol(lambda nodes: nodes["conv0"].update(name="\ud800")),
+        f"{SYMBOL} is not an MXNet symbol",
+    ),
+    "infinite input": (
+        symbol(lambda nodes: nodes["bn0"].update(inputs=[[float("inf"), 0, 0]])),
+        f"{SYMBOL} is not an MXNet symbol",
+    ),
+    "infinite head": (
+        write(SYMBOL, '{"nodes": [], "heads": [[1e999, 0, 0]]}'),
+        f"{SYMBOL} is not an MXNet symbol",
+    ),
+    "infinite nms_threshold": (
+        symbol(lambda nodes: nodes["detection"]["attrs"].update(nms_threshold="1e999")),
+        "nms_threshold='1e999' should be finite",
+    ),
+    "variances of zero": (
+        symbol(lambda nodes: nodes["detection"]["attrs"].update(variances="(0.1,0,0.2,0.2)")),
+        "should be four numbers above 0",
+    ),
+    "absurd padding": (
+        symbol(lambda nodes: nodes["conv0"]["attrs"].update(pad="(1000000, 1000000)")),
+        "needs more memory than there is",
+    ),
     "no heads": (
         symbol(lambda nodes: nodes["cls_prob"].update(name="softmax")),
         "no node cls_prob; is this a SageMaker object detection artifact",
@@ -140,13 +169,40 @@ def test_a_bad_job_is_one_line_and_leaves_nothing(
 
 @pytest.mark.parametrize(
     ("classes", "problem"),
-    [(["blue box"], "1 class names"), (["box", "box"], "must differ"), (["", "b"], "not be empty")],
+    [
+        (["blue box"], "1 class names"),
+        (["box", "box"], "must differ"),
+        (["", "b"], "not be empty"),
+        (["a\ud800", "b"], "can't be written"),
+        (["a\n", "b"], "can't be written"),
+    ],
 )
 def test_class_names_must_fit_the_model(
     classes: list[str], problem: str, job: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(InputError, match=problem):
         convert(job, tmp_path / "out", classes=classes, verify=False)
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        ({"name": ""}, "--name '' must not be empty"),
+        ({"name": "a\ud800"}, "--name .* can't be written"),
+        ({"version": " "}, "--version ' ' must not be empty"),
+        ({"source": Path("a\0b")}, "is no path"),
+        ({"output": Path("a\0b")}, "is no path"),
+        ({"output": Path("/")}, "--name '' must not be empty"),
+    ],
+)
+def test_a_bad_argument_is_one_line_and_leaves_nothing(
+    given: dict[str, Any], problem: str, job: Path, tmp_path: Path
+) -> None:
+    usual: dict[str, Any] = {"source": job, "output": tmp_path / "out", "verify": False}
+    with pytest.raises(InputError, match=problem) as caught:
+        convert(**usual | given)
+    assert "\n" not in str(caught.value)
+    assert [path.name for path in tmp_path.iterdir()] == ["job"]
 
 
 def truncated(artifact: Path, path: Path) -> None:

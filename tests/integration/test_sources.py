@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import struct
 import subprocess
 import sys
+import zlib
 from typing import TYPE_CHECKING
 
 import cv2
@@ -12,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgetally.capture import open_source, redact
+from edgetally.capture import open_source, read_image, redact
 from edgetally.errors import InputError
 
 if TYPE_CHECKING:
@@ -37,6 +39,42 @@ def test_a_video_tells_its_rate_and_length(tmp_path: Path) -> None:
         assert source.position == pytest.approx(0.9)
 
 
+def test_a_file_url_is_a_file_and_not_live(tmp_path: Path) -> None:
+    write_video(tmp_path / "a b.mp4")
+    for url in ((tmp_path / "a b.mp4").as_uri(), f"file://{tmp_path}/a b.mp4"):
+        with open_source(url) as source:
+            assert (source.is_live, source.frame_count) == (False, 10)
+
+
+def png_header(width: int, height: int) -> bytes:
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        )
+
+    size = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", size) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("empty.png", b"", "not a picture"),
+        ("bomb.png", png_header(60_000, 60_000), "not a picture"),
+        ("cut.jpg", cv2.imencode(".jpg", GREY)[1].tobytes()[:-20], "not a picture"),
+        ("a\0b.png", None, "null byte; give a readable image file"),
+        ("missing.png", None, "No such file or directory; give a readable image file"),
+    ],
+)
+def test_a_file_without_a_whole_picture_is_one_line_for_the_user(
+    tmp_path: Path, name: str, content: bytes | None, says: str
+) -> None:
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError, match=says):
+        read_image(tmp_path / name)
+
+
 def test_a_folder_opens_as_a_source_without_a_camera(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "a.png"), GREY)
     with open_source(str(tmp_path), 2) as source:
@@ -58,7 +96,17 @@ def test_a_folder_opens_as_a_source_without_a_camera(tmp_path: Path) -> None:
         ("broken", "no image in broken can be decoded; give"),
         ("cut.mp4", "is no video that can be played; give"),
         ("987", "camera 987 does not open; check"),
+        ("1001", "camera 1001: an index is 0 to 1000; write ./1001 for a file"),
+        ("9" * 20, "99: an index is 0 to 1000; write"),
+        ("9" * 5000, "99: an index is 0 to 1000; write"),
+        ("-1", "camera -1: an index is 0 to 1000; write"),
         ("/dev/null", "camera /dev/null does not open; check"),
+        ("\udcff.mp4", "no path; give"),
+        ("file:///missing%20clip.mp4", "clip.mp4: no such file or directory; give"),
+        ("rtsp:/user:s3cr3t@h/x", "rtsp:/***@h/x: no such file or directory; give"),
+        ("me:s3cr3t@notes", "***@notes is no video that can be played; give"),
+        ("me:s3cr3t@broken", "no image in ***@broken can be decoded; give"),
+        ("me:s3cr3t@empty", "folder ***@empty holds no images"),
         ("rtsp://admin:p@ss/w?rd@127.0.0.1:1/live", "rtsp://***@127.0.0.1:1/live does not open"),
     ],
 )
@@ -73,6 +121,9 @@ def test_a_source_that_does_not_open_is_one_line_for_the_user(
     for name in ("empty", "broken"):
         (tmp_path / name).mkdir()
     (tmp_path / "broken" / "a.jpg").write_bytes(b"no picture")
+    for name in ("empty", "broken", "notes"):
+        (tmp_path / f"me:s3cr3t@{name}").symlink_to(tmp_path / name)
+    (tmp_path / "notes").write_text("buy milk\n" * 100)
     (tmp_path / "notes.mp4").write_text("buy milk\n" * 100)
     (tmp_path / "notes.txt").write_text("buy milk\n" * 100)
     (tmp_path / "nothing.avi").touch()
@@ -82,6 +133,7 @@ def test_a_source_that_does_not_open_is_one_line_for_the_user(
         open_source(source)
     assert says in str(caught.value)
     assert "\n" not in str(caught.value)
+    assert "s3cr3t" not in str(caught.value)
     assert capfd.readouterr().err == ""
 
 
@@ -104,7 +156,11 @@ def test_opencv_stays_silent_in_a_program_of_its_own(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("source", "shown"),
     [
-        ("clip@home.mp4", "clip@home.mp4"),
+        ("clip.mp4", "clip.mp4"),
+        ("what?.mp4", "what?.mp4"),
+        ("clip@home.mp4", "***@home.mp4"),
+        ("me:secret@cam.local/a", "***@cam.local/a"),
+        ("rtsp:/me:secret@cam.local/a?pwd=secret", "rtsp:/***@cam.local/a?***"),
         ("0", "0"),
         ("rtsp://cam.local/stream", "rtsp://cam.local/stream"),
         ("rtsp://me:secret@cam.local:554/stream", "rtsp://***@cam.local:554/stream"),

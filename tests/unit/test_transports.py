@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,8 @@ def test_a_file_that_cannot_be_opened_is_one_line_for_the_user(tmp_path: Path) -
         with pytest.raises(InputError, match="give a file that can be written") as caught:
             create(None, {"type": "jsonl", "path": str(path)})
         assert str(path) in str(caught.value)
+    with pytest.raises(InputError, match="null byte; give a file that can be written"):
+        JsonlTransport(tmp_path / "a\0b")
 
 
 @pytest.mark.skipif(not FULL_DISK.exists(), reason="needs Linux's /dev/full")
@@ -114,6 +117,14 @@ def test_the_console_goes_to_stdout_by_default(capsys: pytest.CaptureFixture[str
     (transport,) = create(None, {"type": "console"})
     transport.send("t", "{}")
     assert capsys.readouterr().out == '{"topic":"t","message":{}}\n'
+
+
+def test_a_console_without_a_stdout_is_one_line_for_the_user(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "stdout", None)  # as Python does where it starts with it closed
+    with pytest.raises(InputError, match="console transport: there is no standard output"):
+        create(None, {"type": "console"})
 
 
 def test_a_reader_that_leaves_does_not_disturb_the_service() -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _WAITING_FRAMES = 4  # of a file: enough to decode ahead, little memory
-_STOP_SECONDS = 12.0  # longer than a device or the network lets a read wait
+_STOP_SECONDS = 1.0  # who ends the program does not wait for a camera that hangs
 
 
 class Camera:
@@ -122,11 +122,12 @@ class Camera:
         """End the thread and drop the frames that wait; harmless when repeated."""
         with self._changed:
             self._stopping = True
+            thread, self._thread = self._thread, None  # only the first waits for it
             self._changed.notify_all()
-        if self._thread is not None:
-            self._thread.join(_STOP_SECONDS)
-            if self._thread.is_alive():
-                _log.warning("camera %s hangs in its driver; it is left behind", self.name)
+        if thread is not None:
+            thread.join(_STOP_SECONDS)
+            if thread.is_alive():
+                _log.warning("camera %s hangs; it is left behind", self.name)
         with self._changed:
             self._frames.clear()
             self._finished = self._error_told = True
@@ -149,12 +150,15 @@ class Camera:
         self.stop()
 
     def _run(self, source: Source) -> None:
+        failure: Exception | None = None
         try:
             with source:
                 self._capture(source)
         except Exception as error:  # noqa: BLE001 - whatever it is, take() raises it
-            self._error, self._error_told = error, False
+            failure = error
         with self._changed:
+            if failure is not None and not self._stopping:
+                self._error, self._error_told = failure, False
             self._finished = True
             self._changed.notify_all()
 
@@ -163,10 +167,11 @@ class Camera:
         started = self._clock()
         sampled = -1
         while not self._stopping:
-            if self.captured == self._config.max_frames:
+            if self.captured - self.dropped == self._config.max_frames:
                 return
             if not source.grab():
-                self._tell_end(source)
+                if not self._stopping:
+                    self._tell_end(source)
                 return
             now = self._clock() if source.is_live else started + source.position
             media_time = now - started if source.is_live else source.position
@@ -199,11 +204,17 @@ class Camera:
     def _tell_end(self, source: Source) -> None:
         if source.skipped:
             _log.warning("camera %s: skipped %d broken frames", self.name, source.skipped)
-        if not source.is_live:
-            return
         shown = redact(self._config.source)
-        if not self.captured:
-            raise EdgetallyError(
-                f"camera {self.name}: {shown} opens but delivers no picture; check the camera"
+        if source.is_live:
+            what = "delivers no more pictures" if self.captured else "opens but delivers no picture"
+            raise EdgetallyError(f"camera {self.name}: {shown} {what}; check the camera")
+        read, told = source.index + 1, source.frame_count or 0
+        # What a file tells of itself may be off by one or two.
+        if told - read > max(2, 0.02 * told):
+            _log.warning(
+                "camera %s: %s ends after %d of %d frames; is the file cut off?",
+                self.name,
+                shown,
+                read,
+                told,
             )
-        _log.warning("camera %s: %s delivers no more pictures", self.name, shown)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import cv2
@@ -14,16 +15,30 @@ if TYPE_CHECKING:
 
     from edgetally.capture.frame import Image
 
+# OpenCV's own complaints of what it can't read; ours are enough.
+if not os.environ.get("OPENCV_LOG_LEVEL"):
+    cv2.setLogLevel(0)
+
 
 def read_image(path: Path) -> Image:
-    """Return the picture in a file. InputError where there is none."""
+    """Return the picture in a file, uint8 BGR [H, W, 3]. InputError where there is none."""
     try:
-        content = np.frombuffer(path.read_bytes(), np.uint8)
-    except OSError as error:
-        raise InputError(
-            f"image {path}: {error.strerror or error}; give a readable image file"
-        ) from None
-    image = cv2.imdecode(content, cv2.IMREAD_COLOR) if len(content) else None
+        content = path.read_bytes()
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"image {path}: {reason}; give a readable image file") from None
+    image = _decode(content)
     if image is None:
         raise InputError(f"image {path}: not a picture that OpenCV reads; give a JPEG or PNG file")
-    return np.asarray(image, np.uint8)
+    return image
+
+
+def _decode(content: bytes) -> Image | None:
+    # libjpeg fills what is missing of a cut JPEG with grey; without an end it is cut.
+    if not content or (content.startswith(b"\xff\xd8") and b"\xff\xd9" not in content):
+        return None
+    try:
+        image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error:  # more pixels than OpenCV allows
+        return None
+    return None if image is None else np.asarray(image, np.uint8)

@@ -7,10 +7,12 @@ import re
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 import cv2
 import numpy as np
 
+from edgetally.capture.image_file import read_image
 from edgetally.errors import InputError
 
 if TYPE_CHECKING:
@@ -26,7 +28,9 @@ os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 _IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 _FOLDER_FPS = 1.0
 _UNKNOWN_FPS = 25.0  # what FFmpeg assumes of a file that does not tell
-_NETWORK_TIMEOUT_MS = 10_000
+_NETWORK_TIMEOUT_MS = 5_000
+_TRIES = 5  # broken packets in a row that do not yet end a stream
+_HIGHEST_INDEX = 1000  # far more than a machine has
 
 
 class Source(ABC):
@@ -93,38 +97,52 @@ def open_source(source: str, fps: float | None = None) -> Source:
     fps is the rate of a folder of images (1 where absent); the others have their own.
     Raises InputError where it does not exist, does not open or holds no image.
     """
-    if not os.environ.get("OPENCV_LOG_LEVEL"):
-        cv2.setLogLevel(0)
-    if source.isdecimal():
-        return _open_device(int(source), f"camera {source}")
-    if "://" in source:
-        return _open_url(source)
-    path = Path(source)
     try:
+        return _open(source, fps)
+    except cv2.error:
+        raise InputError(f"{redact(source)} does not open; give another source") from None
+
+
+def redact(source: str) -> str:
+    """Return a source as it may be shown: without user, password and query.
+
+    Whatever stands before an @ is masked, so a URL with a slash too few keeps its secret, too.
+    """
+    # Up to the last @: people do not escape the @, / and ? of their passwords.
+    shown = re.sub(r"^([A-Za-z][\w+.-]*:/+)?.*@", r"\1***@", source, flags=re.DOTALL)
+    return re.sub(r"(:/.*?)\?.*", r"\1?***", shown, flags=re.DOTALL)
+
+
+def _open(source: str, fps: float | None) -> Source:
+    if re.fullmatch(r"-?\d+", source):
+        if len(source) > len(str(_HIGHEST_INDEX)) or not 0 <= int(source) <= _HIGHEST_INDEX:
+            raise InputError(
+                f"camera {source}: an index is 0 to {_HIGHEST_INDEX}; write ./{source} for a file"
+            )
+        return _open_device(int(source), f"camera {source}")
+    is_file_url = source.lower().startswith("file://")
+    if "://" in source and not is_file_url:
+        return _open_url(source)
+    path = Path(unquote(source[len("file://") :]) if is_file_url else source)
+    try:
+        str(path).encode()  # OpenCV crashes on what is not UTF-8
         path.stat()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "no path"
         raise InputError(
-            f"{source}: {reason.lower()}; give a video file, a folder of images, a camera's index "
-            "or a URL"
+            f"{redact(source)}: {reason.lower()}; give a video file, a folder of images, a "
+            "camera's index or a URL"
         ) from None
     if path.is_char_device():
-        return _open_device(str(path), f"camera {source}")
+        return _open_device(str(path), f"camera {redact(source)}")
     # Whether a file holds images shows when one is decoded, which moves on in the file; so
     # the file that is checked is opened again.
     with _open_path(path, fps) as probe:
         if probe.read() is None:
-            raise InputError(f"no image in {path} can be decoded; give another file or folder")
+            raise InputError(
+                f"no image in {redact(source)} can be decoded; give another file or folder"
+            )
     return _open_path(path, fps)
-
-
-def redact(source: str) -> str:
-    """Return a source as it may be shown: a URL without user, password and query."""
-    if "://" not in source:
-        return source
-    # Up to the last @: people do not escape the @, / and ? of their passwords.
-    shown = re.sub(r"://.*@", "://***@", source, flags=re.DOTALL)
-    return re.sub(r"\?.*", "?***", shown, flags=re.DOTALL)
 
 
 class _Video(Source):
@@ -143,8 +161,8 @@ class _Video(Source):
 
     def grab(self) -> bool:
         # OpenCV's grab fails once for each packet that FFmpeg refuses, as it does at the end;
-        # in a file the next one may be good again, as long as frames are left.
-        left = max((self.frame_count or 0) - self.index - 1, 1)
+        # the next one may be good again, in a file as long as frames are left.
+        left = max((self.frame_count or 0) - self.index - 1, _TRIES)
         for broken in range(left):
             if self._capture.grab():
                 self.index += broken + 1
@@ -180,10 +198,11 @@ class _Folder(Source):
         return True
 
     def retrieve(self) -> Image | None:
-        image = _read_image(self._paths[self.index])
-        if image is None:
+        try:
+            return read_image(self._paths[self.index])
+        except InputError:
             self.skipped += 1
-        return image
+            return None
 
     def close(self) -> None:
         pass
@@ -224,13 +243,15 @@ def _open_path(path: Path, fps: float | None) -> Source:
     codec = int(capture.get(cv2.CAP_PROP_FOURCC)).to_bytes(4, "little")
     if not capture.isOpened() or codec == b"ansi":
         capture.release()
+        shown = redact(str(path))
         if not os.access(path, os.R_OK):
-            raise InputError(f"{path} is not readable by this user; change its permissions")
-        raise InputError(f"{path} is no video that can be played; give another file")
+            raise InputError(f"{shown} is not readable by this user; change its permissions")
+        raise InputError(f"{shown} is no video that can be played; give another file")
     return _Video(capture, is_live=False)
 
 
 def _images_in(folder: Path) -> list[Path]:
+    shown = redact(str(folder))
     try:
         found = [
             path
@@ -238,24 +259,12 @@ def _images_in(folder: Path) -> list[Path]:
             if path.suffix.lower() in _IMAGE_SUFFIXES and not path.name.startswith(".")
         ]
     except OSError as error:
-        raise InputError(f"folder {folder}: {error.strerror}; change its permissions") from None
+        raise InputError(f"folder {shown}: {error.strerror}; change its permissions") from None
     if not found:
-        raise InputError(f"folder {folder} holds no images (jpg, png, bmp, tif, webp); add some")
+        raise InputError(f"folder {shown} holds no images (jpg, png, bmp, tif, webp); add some")
     return sorted(found, key=_natural_order)
 
 
 def _natural_order(path: Path) -> list[tuple[int, str]]:
     parts = re.split(r"(\d+)", path.name.lower())
     return [(int(part) if part.isdecimal() else 0, part) for part in parts]
-
-
-def _read_image(path: Path) -> Image | None:
-    try:
-        content = path.read_bytes()
-        # libjpeg fills what is missing of a cut JPEG with grey; without an end it is cut.
-        if not content or (content.startswith(b"\xff\xd8") and b"\xff\xd9" not in content):
-            return None
-        image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
-    except (OSError, cv2.error):
-        return None
-    return None if image is None else np.asarray(image, np.uint8)

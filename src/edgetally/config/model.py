@@ -6,19 +6,70 @@ because Greengrass consoles send them; an unknown key is an error that names the
 
 from __future__ import annotations
 
+import json
+import re
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
-Fraction = Annotated[float, Field(ge=0, le=1)]
+# Each is a part of an MQTT topic, and what a broker would take for something else can't stand
+# in it. $ starts the broker's own topics: MQTT 3.1.1, section 4.7.
+_NO_LEVEL = r"/+#\x00-\x1f\x7f-\x9f"
+NAME_PATTERN = rf"^[^{_NO_LEVEL}\s][^{_NO_LEVEL}]*$"
+PREFIX_PATTERN = rf"^[^{_NO_LEVEL}\s$][^{_NO_LEVEL}\s]*(/[^{_NO_LEVEL}\s]+)*$"
+_FLAT = 1e-9
+
+
+def quoted(value: object) -> str:
+    """Show a value in an error, as YAML has it; "" for one that is long or may hold a password."""
+    if isinstance(value, int) and value.bit_length() > 64:
+        return ""
+    text = json.dumps(value) if isinstance(value, bool | float) else repr(value)
+    return "" if len(text) > 80 or may_be_secret(text) else text
+
+
+def may_be_secret(text: str) -> bool:
+    """Tell whether a text may be the URL of a camera, which may hold its password."""
+    return "@" in text or "://" in text
+
+
+def _no_switch(value: object) -> object:
+    # Python takes True for 1, so an fps of "yes" would be one frame a second.
+    if isinstance(value, bool):
+        raise ValueError("expected a number")  # noqa: TRY004 - pydantic wants a ValueError
+    return value
+
+
+def _has_area(polygon: tuple[Point, ...]) -> tuple[Point, ...]:
+    (x, y), *others = polygon
+    for (ax, ay), (bx, by) in pairwise(others):
+        if abs((ax - x) * (by - y) - (ay - y) * (bx - x)) > _FLAT:
+            return polygon
+    raise ValueError("all corners lie on one line; give corners that enclose an area")
+
+
+def _usable_path(value: object) -> object:
+    if isinstance(value, str) and (not value.strip() or re.search(r"[\0\ud800-\udfff]", value)):
+        raise ValueError("expected a path")
+    return value
+
+
+def _usable_source(value: str) -> str:
+    if not value.strip() or "\0" in value:
+        raise ValueError("expected a camera index, a device, a URL, a file or a folder")
+    return value
+
+
+NoSwitch = BeforeValidator(_no_switch)
+Fraction = Annotated[float, Field(ge=0, le=1), NoSwitch]
 Point = tuple[Fraction, Fraction]
-Polygon = Annotated[tuple[Point, ...], Field(min_length=3)]
-Vector = tuple[float, float]
-Name = Annotated[
-    str, Field(pattern=r"^[^/+#\s][^/+#]*$", max_length=64, coerce_numbers_to_str=True)
-]
+Polygon = Annotated[tuple[Point, ...], Field(min_length=3), AfterValidator(_has_area)]
+Vector = tuple[Annotated[float, NoSwitch], Annotated[float, NoSwitch]]
+UsablePath = Annotated[Path, BeforeValidator(_usable_path)]
+Name = Annotated[str, Field(pattern=NAME_PATTERN, max_length=64, coerce_numbers_to_str=True)]
 EngineName = Literal["auto", "openvino", "onnxruntime", "mxnet"]
 Precision = Literal["auto", "fp32", "bf16"]
 
@@ -34,22 +85,11 @@ class Section(BaseModel):
         allow_inf_nan=False,
     )
 
-    @model_validator(mode="before")
-    @classmethod
-    def _no_switch_for_a_number(cls, values: Any) -> Any:
-        # Python takes True for 1, so an fps of "yes" would be one frame a second.
-        if isinstance(values, dict):
-            switches = {f.alias for f in cls.model_fields.values() if f.annotation is bool}
-            for key, value in values.items():
-                if isinstance(value, bool) and key not in switches:
-                    raise ValueError(f"{key} can't be {str(value).lower()}")
-        return values
-
 
 class ModelConfig(Section):
     """Which model runs, and how."""
 
-    path: Path = Field(description="Folder of the model bundle.")
+    path: UsablePath = Field(description="Folder of the model bundle.")
     engine: EngineName = Field("auto", description="Runtime; auto takes the best one installed.")
     precision: Precision = Field("auto", description="Arithmetic of the engine; auto is fp32.")
     score_threshold: Fraction = Field(
@@ -78,7 +118,7 @@ class LineConfig(Section):
         along = (self.end[0] - self.start[0], self.end[1] - self.start[1])
         if along == (0, 0):
             raise ValueError("from and to are the same point")
-        if abs(along[0] * self.in_direction[1] - along[1] * self.in_direction[0]) < 1e-9:
+        if abs(along[0] * self.in_direction[1] - along[1] * self.in_direction[0]) < _FLAT:
             raise ValueError("inDirection must point across the line, not along it")
         return self
 
@@ -95,15 +135,15 @@ class CameraConfig(Section):
     """A camera and what is counted in its view."""
 
     name: Name = Field(description="Name in topics and messages.")
-    source: str = Field(
-        min_length=1,
-        coerce_numbers_to_str=True,
+    source: Annotated[
+        str, Field(min_length=1, coerce_numbers_to_str=True), AfterValidator(_usable_source)
+    ] = Field(
         description="A camera index, a device, a URL, a video file or a folder of images.",
     )
-    fps: Annotated[float, Field(gt=0, le=240)] | None = Field(
+    fps: Annotated[float, Field(gt=0, le=240), NoSwitch] | None = Field(
         None, description="Frames taken a second; absent: all. Timing of a folder of images."
     )
-    max_frames: Annotated[int, Field(gt=0)] | None = Field(
+    max_frames: Annotated[int, Field(gt=0), NoSwitch] | None = Field(
         None, description="Stop after so many frames; absent: never."
     )
     masks: tuple[Polygon, ...] = Field(
@@ -125,7 +165,7 @@ class DetectionsConfig(Section):
     mode: Literal["always", "onChange", "never"] = Field(
         "onChange", description="onChange: when the set of tracked objects changes."
     )
-    min_interval: Annotated[float, Field(ge=0)] = Field(
+    min_interval: Annotated[float, Field(ge=0), NoSwitch] = Field(
         1.0, description="Seconds between two detections messages of a camera, at least."
     )
 
@@ -133,7 +173,7 @@ class DetectionsConfig(Section):
 class InventoryConfig(Section):
     """When the totals are published."""
 
-    heartbeat: Annotated[float, Field(gt=0)] = Field(
+    heartbeat: Annotated[float, Field(gt=0), NoSwitch] = Field(
         60.0, description="Seconds between two inventory messages when nothing changes."
     )
 
@@ -142,7 +182,7 @@ class JsonlTransport(Section):
     """Appends each message to a file, a line each."""
 
     type: Literal["jsonl"]
-    path: Path = Field(description="The file; it is made where missing.")
+    path: UsablePath = Field(description="The file; it is made where missing.")
 
 
 class ConsoleTransport(Section):
@@ -158,7 +198,7 @@ class PublishConfig(Section):
     """What is published, and where to."""
 
     topic_prefix: str = Field(
-        "edgetally", pattern=r"^[^/+#\s]+(/[^/+#\s]+)*$", description="First part of each topic."
+        "edgetally", pattern=PREFIX_PATTERN, description="First part of each topic."
     )
     thing: Name = Field("local", description="The device's name in topics and messages.")
     detections: DetectionsConfig = DetectionsConfig()
@@ -171,7 +211,7 @@ class PublishConfig(Section):
 class StorageConfig(Section):
     """Where counts survive."""
 
-    path: Path = Field(Path("state"), description="Folder of the ledger.")
+    path: UsablePath = Field(Path("state"), description="Folder of the ledger.")
 
 
 class Config(Section):
@@ -191,7 +231,9 @@ class Config(Section):
 def _reject_twins(kind: str, names: list[str]) -> None:
     for name in names:
         if names.count(name) > 1:
-            raise ValueError(f"two {kind}s are named {name!r}; give each its own name")
+            raise ValueError(
+                f"two {kind}s are named {quoted(name) or 'the same'}; give each its own name"
+            )
 
 
 def sections_in(annotation: Any) -> list[type[Section]]:

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from pydantic import ValidationError
 
-from edgetally.config.model import Config, ConsoleTransport, JsonlTransport, sections_in
+from edgetally.config.model import (
+    NAME_PATTERN,
+    PREFIX_PATTERN,
+    Config,
+    ConsoleTransport,
+    JsonlTransport,
+    may_be_secret,
+    quoted,
+    sections_in,
+)
 from edgetally.errors import InputError
 
 if TYPE_CHECKING:
@@ -23,16 +32,21 @@ def load_config(path: Path) -> Config:
     """
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not UTF-8 text"
+    except (OSError, ValueError) as error:
+        unreadable = "not UTF-8 text" if isinstance(error, UnicodeDecodeError) else "no path"
+        reason = getattr(error, "strerror", None) or unreadable
         raise InputError(f"configuration {path}: {reason}; give a readable YAML file") from None
     try:
         content = yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f" line {mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or "not YAML"
+        problem = getattr(error, "problem", None)
+        if not problem or may_be_secret(problem):
+            problem = "not YAML"
         raise InputError(f"configuration {path}{line}: {problem}; correct the YAML") from None
+    except RecursionError:
+        raise InputError(f"configuration {path}: nested too deeply; correct the YAML") from None
     return parse_config(content, str(path))
 
 
@@ -47,6 +61,8 @@ def parse_config(content: object, origin: str) -> Config:
         return Config.model_validate(content, by_alias=True, by_name=False)
     except ValidationError as error:
         raise InputError(f"configuration {origin}: {_first_problem(error)}") from None
+    except ValueError:  # Python converts no whole number of more than 4300 digits
+        raise InputError(f"configuration {origin}: a number has too many digits") from None
 
 
 class _Loader(yaml.SafeLoader):
@@ -54,14 +70,24 @@ class _Loader(yaml.SafeLoader):
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         keys = set()
-        for key, _ in node.value:
+        for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
+            if not isinstance(key, yaml.ScalarNode):
+                raise _wrong("a key must be text", key)
             if key.value in keys:
-                raise yaml.constructor.ConstructorError(
-                    problem=f"key {key.value!r} stands twice", problem_mark=key.start_mark
-                )
-            if isinstance(key.value, str):
-                keys.add(key.value)
+                raise _wrong(f"key {quoted(key.value) or '…'} stands twice", key)
+            keys.add(key.value)
         return super().construct_mapping(node, deep)
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, LookupError, ArithmeticError, AttributeError, TypeError):
+            # yaml leaves it to Python to find that 2020-13-45 is no date.
+            raise _wrong(f"no valid {node.tag.rpartition(':')[2]}", node) from None
+
+
+def _wrong(problem: str, node: yaml.Node) -> yaml.YAMLError:
+    return yaml.constructor.ConstructorError(problem=problem, problem_mark=node.start_mark)
 
 
 # What pydantic says in its own terms, in the words of someone who writes YAML.
@@ -70,13 +96,30 @@ _PLAIN = {
     "model_type": "expected keys and values",
     "dict_type": "expected keys and values",
     "model_attributes_type": "expected keys and values",
-    "too_short": "too few entries",
+    "too_short": "expected at least {min_length} entries",
+    "too_long": "expected {max_length} entries",
     "path_type": "expected a path",
     "string_type": "expected text",
+    "string_unicode": "expected text",
+    "string_too_short": "expected text",
+    "string_too_long": "expected at most {max_length} characters",
+    "float_type": "expected a number",
+    "float_parsing": "expected a number",
+    "finite_number": "expected a finite number",
+    "int_type": "expected a whole number",
+    "int_parsing": "expected a whole number",
+    "int_parsing_size": "expected a smaller number",
+    "int_from_float": "expected a whole number",
+    "greater_than": "expected more than {gt:g}",
+    "greater_than_equal": "expected at least {ge:g}",
+    "less_than_equal": "expected at most {le:g}",
+    "literal_error": "expected {expected}",
     "union_tag_not_found": "type is missing; add it (jsonl or console)",
     "union_tag_invalid": "type must be jsonl or console",
-    "string_pattern_mismatch": "expected a name without /, + and #",
+    NAME_PATTERN: "expected a name without /, + and #",
+    PREFIX_PATTERN: "expected a topic prefix: names joined by /, without + and # and a first $",
 }
+_NEAR = 0.5  # below it the nearest key is hardly a slip of the pen
 
 
 def _first_problem(error: ValidationError) -> str:
@@ -84,16 +127,23 @@ def _first_problem(error: ValidationError) -> str:
     problem = next((p for p in problems if p["type"] == "extra_forbidden"), problems[0])
     where = _dotted(problem["loc"])
     if problem["type"] == "extra_forbidden":
-        key = str(problem["loc"][-1])
-        known = _known_keys(problem["loc"][:-1])
-        near = difflib.get_close_matches(key, known, n=1, cutoff=0.0)
-        return f"unknown key {where}; did you mean {near[0]!r}?" if near else f"unknown key {where}"
+        return f"unknown key {where}; {_hint(str(problem['loc'][-1]), problem['loc'][:-1])}"
     if problem["type"] == "missing":
         return f"{where} is missing; add it"
-    text = _PLAIN.get(problem["type"]) or problem["msg"].removeprefix("Value error, ")
+    context = problem.get("ctx", {})
+    text = _PLAIN.get(context.get("pattern", problem["type"]), "").format(**context)
+    text = text or problem["msg"].removeprefix("Value error, ")
     given = problem["input"]
-    shown = f", got {given!r}" if isinstance(given, (str, int, float, bool)) else ""
+    shown = quoted(given) if isinstance(given, str | int | float) else ""
+    shown = f", got {shown}" if shown else ""
     return f"{where}: {text[:1].lower()}{text[1:]}{shown}" if where else text
+
+
+def _hint(key: str, section: tuple[int | str, ...]) -> str:
+    known = _known_keys(section)
+    (near,) = difflib.get_close_matches(key, known, n=1, cutoff=0.0)
+    listed = "" if difflib.get_close_matches(key, [near], cutoff=_NEAR) else ", ".join(known)
+    return f"did you mean {near!r}?" + (f" known are {listed}" if listed else "")
 
 
 def _dotted(location: tuple[int | str, ...]) -> str:
@@ -101,8 +151,10 @@ def _dotted(location: tuple[int | str, ...]) -> str:
     for part in location:
         if isinstance(part, int) and parts:
             parts[-1] += f"[{part}]"
-        elif part not in {"jsonl", "console"}:
-            parts.append(str(part))
+        elif not (part in {"jsonl", "console"} and parts[-1:] and parts[-1].endswith("]")):
+            text = str(part)
+            hidden = len(text) > 80 or not text.isprintable() or may_be_secret(text)
+            parts.append("…" if hidden else text)
     return ".".join(parts)
 
 

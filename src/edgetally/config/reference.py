@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 from pydantic_core import PydanticUndefined, to_jsonable_python
@@ -33,21 +34,32 @@ def config_page() -> str:
     return _HEAD + "".join(_rows(Config, ""))
 
 
-def _rows(section: type[Section], prefix: str) -> list[str]:
+def _rows(section: type[Section], prefix: str, kind: str = "") -> list[str]:
     rows = []
     for field in section.model_fields.values():
+        if kind and field.alias == "type":
+            continue
         key = f"{prefix}{field.alias}"
         inner = sections_in(field.annotation)
         if field.description or not inner:
-            rows.append(_row(key, field))
-        is_list = get_origin(field.annotation) is tuple
-        for part in inner:
-            rows += _rows(part, f"{key}[]." if is_list else f"{key}.")
+            rows.append(_row(key, field, kind))
+        below = f"{key}[]." if get_origin(field.annotation) is tuple else f"{key}."
+        kinds = [_kind(part) for part in inner] if len(inner) > 1 else [""]
+        if len(inner) > 1:
+            meanings = [f"`{of}`: {part.__doc__}" for of, part in zip(kinds, inner, strict=True)]
+            rows.append(f"| **`{below}type`** |  | {' '.join(meanings)} |\n")
+        for of, part in zip(kinds, inner, strict=False):
+            rows += _rows(part, below, of)
     return rows
 
 
-def _row(key: str, field: FieldInfo) -> str:
+def _kind(section: type[Section]) -> str:
+    return str(get_args(section.model_fields["type"].annotation)[0])
+
+
+def _row(key: str, field: FieldInfo, kind: str) -> str:
     shown = f"**`{key}`**" if field.is_required() else f"`{key}`"
+    shown += f" (type `{kind}`)" if kind else ""
     meaning = field.description or ""
     choices = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
     if choices:
@@ -59,4 +71,5 @@ def _default(field: FieldInfo) -> str:
     default = field.get_default(call_default_factory=True, validated_data={})
     if default is PydanticUndefined or default is None or default in ((), {}):
         return ""
-    return f"`{to_jsonable_python(default, by_alias=True)}`"
+    plain = to_jsonable_python(default, by_alias=True)
+    return f"`{plain if isinstance(plain, str) else json.dumps(plain)}`"

@@ -100,7 +100,9 @@ def _opened(source: Path) -> gzip.GzipFile | IO[bytes]:
 
 def _parse_hyperparameters(content: bytes, source: Path) -> dict[str, str]:
     try:
-        return {str(key): str(value) for key, value in json.loads(content).items()}
+        settings = json.loads(content)
+        json.dumps(settings, ensure_ascii=False).encode()  # a bundle holds no lone surrogate
+        return {str(key): str(value) for key, value in settings.items()}
     except (ValueError, AttributeError, RecursionError) as error:
         raise InputError(
             f"{source}: {HYPERPARAMETERS_NAME} can't be read ({error}); "

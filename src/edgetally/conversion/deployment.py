@@ -98,8 +98,8 @@ def _nms_settings(
 
     def variances(node: Node) -> tuple[float, float, float, float]:
         found = node.numbers("variances", _VARIANCES)
-        if len(found) != 4:
-            raise InputError(f"{node}: variances={found} should be four numbers")
+        if len(found) != 4 or min(found) <= 0:
+            raise InputError(f"{node}: variances={found} should be four numbers above 0")
         return found[0], found[1], found[2], found[3]
 
     # The defaults are those of MXNet's MultiBoxDetectionParam.

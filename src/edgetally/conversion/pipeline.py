@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import unicodedata
 from typing import TYPE_CHECKING
 
 from edgetally.bundle import BundleFile, FileRole, ModelBundle, sha256_of
@@ -22,6 +23,7 @@ _FILES: dict[FileRole, str] = {
     "mxnet-params": "deploy_model_algo_1-0000.params",
     "onnx": "model.onnx",
 }
+_LARGEST_INPUT = 4096
 _log = logging.getLogger(__name__)
 
 
@@ -60,13 +62,30 @@ def convert(
             f"conversion needs onnx ({error}); pip install 'edgetally[convert]'"
         ) from None
 
+    for path in (source, output):
+        if "\0" in str(path):
+            raise InputError(f"{str(path)!r} is no path; give one without a NUL character")
+    name = output.resolve().name if name is None else name
+    for what, text in (("--name", name), ("--version", version)):
+        _refuse_unwritable(what, text)
     refuse_foreign(output)
     tell(f"reading {source}")
     artifact = TrainingArtifact.read(source)
     settings = artifact.hyperparameters
     size = _whole_number(settings, "image_shape")
+    if size > _LARGEST_INPUT:
+        raise InputError(
+            f"{HYPERPARAMETERS_NAME}: image_shape is {size}, more than {_LARGEST_INPUT}; "
+            "train with smaller pictures"
+        )
     deployment = deploy(artifact, tell)
-    model = export_onnx(deployment, size)
+    try:
+        model = export_onnx(deployment, size)
+    except MemoryError:
+        raise InputError(
+            f"{source}: the network needs more memory than there is; "
+            "take the artifact from the training job again"
+        ) from None
     if _whole_number(settings, "num_classes") != model.classes:
         raise InputError(
             f"{HYPERPARAMETERS_NAME} says num_classes {settings['num_classes']} but the network "
@@ -89,7 +108,7 @@ def convert(
             path.write_bytes(content)
             files[role] = BundleFile(path=path.name, sha256=sha256_of(path))
         bundle = ModelBundle(
-            name=name or output.resolve().name,
+            name=name,
             version=version,
             architecture=settings.get("base_network", "unknown"),
             classes=class_names,
@@ -107,6 +126,7 @@ def convert(
 
             parity = measure(artifact, ModelBundle.load(folder), tell)
             bundle.model_copy(update={"parity": parity}).write(folder)
+        ModelBundle.load(folder)  # what can't be loaded is not put in place
     tell(f"wrote {output}")
     return ModelBundle.load(output)
 
@@ -130,14 +150,23 @@ def _whole_number(settings: Mapping[str, str], key: str) -> int:
 
 def _class_names(given: Sequence[str] | None, count: int) -> tuple[str, ...]:
     names = tuple(given) if given else tuple(f"class-{number}" for number in range(count))
+    for name in names:
+        _refuse_unwritable("class name", name)
     if len(names) != count:
         raise InputError(
             f"{len(names)} class names ({', '.join(names)}) for a model of {count} classes; "
             "name each, in the order of the training job's class ids"
         )
-    if len(set(names)) != count or not all(name.strip() for name in names):
-        raise InputError(f"class names ({', '.join(names)}) must differ and not be empty")
+    if len(set(names)) != count:
+        raise InputError(f"class names ({', '.join(names)}) must differ")
     return names
+
+
+def _refuse_unwritable(what: str, text: str) -> None:
+    if not text.strip() or any(unicodedata.category(char) in {"Cc", "Cs"} for char in text):
+        raise InputError(
+            f"{what} {text!r} must not be empty, nor hold characters that can't be written"
+        )
 
 
 def _wants_proof(verify: bool | None, tell: Callable[[str], None]) -> bool:

@@ -17,18 +17,29 @@ if TYPE_CHECKING:
 
 
 def refuse_foreign(output: Path) -> None:
-    """Raise InputError unless `output` is free, an empty folder or a bundle to replace."""
+    """Raise InputError unless `output` is free, an empty folder or a bundle to replace.
+
+    A bundle that holds a file which its `bundle.json` does not list is not replaced.
+    """
     try:
         if not output.exists() or (output.is_dir() and not any(output.iterdir())):
             return
         found = json.loads((output / MANIFEST_NAME).read_bytes())
-        if isinstance(found, dict) and found.get("format") == FORMAT:
-            return
-    except (OSError, ValueError, RecursionError):
-        pass
-    raise InputError(
-        f"{output} exists and is no model bundle; give --output a new folder or an old bundle"
-    )
+        is_bundle = found["format"] == FORMAT
+        own = {MANIFEST_NAME, *(entry["path"] for entry in found["files"].values())}
+        files = [path for path in output.rglob("*") if path.is_symlink() or not path.is_dir()]
+    except (OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError):
+        is_bundle = False
+    if not is_bundle:
+        raise InputError(
+            f"{output} exists and is no model bundle; give --output a new folder or an old bundle"
+        )
+    for path in files:
+        if path.relative_to(output).as_posix() not in own:
+            raise InputError(
+                f"{path} is no part of the old bundle and would be lost; "
+                "move it away or give --output a new folder"
+            )
 
 
 @contextmanager
@@ -48,6 +59,7 @@ def placed(output: Path) -> Iterator[Path]:
                 folder.mkdir()
                 made.append(folder)
         yield staging
+        refuse_foreign(output)  # the conversion took a while
         _swap(staging, output, output.with_name(f".{output.name}.{token}.old"))
     except BaseException as error:
         shutil.rmtree(staging, ignore_errors=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import json
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 Entry = tuple[int, int, int]
 T = TypeVar("T")
 _MISSING_VALUES = (None, "None", "")
+_EXHAUSTED = (OverflowError, RecursionError, MemoryError)
 _FLAGS = {"True": True, "true": True, "1": True, "False": False, "false": False, "0": False}
 
 
@@ -55,9 +57,12 @@ class Node:
         try:
             value = ast.literal_eval(str(found).strip())
             values = value if isinstance(value, tuple | list) else (value,)
-            return tuple(float(number) for number in values)
-        except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
+            numbers = tuple(float(number) for number in values)
+        except (ValueError, SyntaxError, TypeError, *_EXHAUSTED):
             raise self._unreadable(key, "numbers") from None
+        if not all(map(math.isfinite, numbers)):
+            raise self._unreadable(key, "finite")
+        return numbers
 
     def integers(self, key: str, default: tuple[int, ...]) -> tuple[int, ...]:
         """Return an attribute like "(3, 3)" or "3". InputError where it is none."""
@@ -142,10 +147,11 @@ def parse_symbol(content: bytes, origin: str) -> Graph:
     """Read a symbol file; `origin` names it in errors. InputError where it is no symbol."""
     try:
         saved = json.loads(content)
+        json.dumps(saved, ensure_ascii=False).encode()  # a lone surrogate can't be written again
         nodes = tuple(_parse_node(index, node) for index, node in enumerate(saved["nodes"]))
         heads = tuple(_parse_entry(entry, len(nodes)) for entry in saved["heads"])
         attrs = dict(saved.get("attrs") or {})
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, *_EXHAUSTED) as error:
         raise InputError(
             f"{origin} is not an MXNet symbol ({type(error).__name__}: {error}); "
             "take the artifact from the training job again"

@@ -65,21 +65,28 @@ class CameraLoop(threading.Thread):
     def run(self) -> None:
         """Work until the camera ends or is stopped."""
         try:
-            while True:
-                frame = self.camera.take(0 if self._pending else _IDLE_SECONDS)
-                if frame is not None:
-                    self._pending.append((frame, self._detector.submit(frame.image)))
-                    if len(self._pending) < _IN_FLIGHT:
-                        continue
-                if self._pending:
+            try:
+                self._work()
+            finally:  # what a camera saw before it broke still counts
+                while self._pending:
                     self._count(*self._pending.popleft())
-                elif frame is None and self.camera.ended:
-                    break
-            self._finish()
+                self._finish()
         except Exception as error:  # noqa: BLE001 - the service tells it
             self.error = error
         finally:
             self.camera.stop()
+
+    def _work(self) -> None:
+        while True:
+            frame = self.camera.take(0 if self._pending else _IDLE_SECONDS)
+            if frame is not None:
+                self._pending.append((frame, self._detector.submit(frame.image)))
+                if len(self._pending) < _IN_FLIGHT:
+                    continue
+            if self._pending:
+                self._count(*self._pending.popleft())
+            elif frame is None and self.camera.ended:
+                return
 
     def health(self) -> CameraHealth:
         """How the camera is doing."""

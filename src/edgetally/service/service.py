@@ -172,9 +172,11 @@ class Service:
         while not self._stop.is_set() and any(loop.is_alive() for loop in self.loops):
             self._stop.wait(0.05)
             for loop in self.loops:
-                if loop.error is not None and loop.name not in told_errors:
+                # the last one's error ends the run, which tells it
+                others_go_on = any(other.is_alive() for other in self.loops)
+                if loop.error is not None and others_go_on and loop.name not in told_errors:
                     told_errors.add(loop.name)
-                    _log.error("camera %s failed: %s", loop.camera.name, loop.error)
+                    _log.error("%s; the other cameras go on", loop.error)
             has_begun = all(loop.processed or not loop.is_alive() for loop in self.loops)
             if has_begun and time.monotonic() >= next_beat:
                 next_beat = time.monotonic() + self._config.publish.inventory.heartbeat

@@ -6,7 +6,7 @@ import logging
 import os
 from typing import TextIO
 
-from edgetally.errors import EdgetallyError
+from edgetally.errors import EdgetallyError, InputError
 from edgetally.messaging.transports.jsonl import line_of
 
 _log = logging.getLogger(__name__)
@@ -16,9 +16,14 @@ class ConsoleTransport:
     """Writes the lines of a JSON Lines file to a stream, and flushes each.
 
     When the reader at the other end of a pipe has gone, the rest goes nowhere, silently.
+    InputError where there is no stream: Python's stdout is None when it was closed at the start.
     """
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO | None) -> None:
+        if stream is None:
+            raise InputError(
+                "console transport: there is no standard output; open it or remove the transport"
+            )
         self._stream = stream
         self._abandoned = False
 

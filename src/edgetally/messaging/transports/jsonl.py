@@ -31,9 +31,10 @@ class JsonlTransport:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = path.open("ab", buffering=0)
             self._torn = _ends_in_a_line(path)
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+            reason = getattr(error, "strerror", None) or error
             raise InputError(
-                f"messages file {path}: {error.strerror}; give a file that can be written"
+                f"messages file {path}: {reason}; give a file that can be written"
             ) from None
 
     def __str__(self) -> str:
