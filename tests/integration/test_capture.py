@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import http.server
 import logging
 import threading
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -13,24 +11,17 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from network_camera import GREYS, HEIGHT, WAIT, WIDTH, grey, network_camera
 
 from edgetally.capture import Camera, Frame
 from edgetally.config import CameraConfig
 from edgetally.errors import EdgetallyError, InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from numpy.typing import NDArray
-
-HEIGHT, WIDTH = 48, 64
-GREYS = range(20, 240, 7)  # far enough apart to survive the codec
-WAIT = 20.0  # far longer than anything takes; ends a test that would hang
-
-
-def grey(level: int) -> NDArray[np.uint8]:
-    return np.full((HEIGHT, WIDTH, 3), level, np.uint8)
 
 
 def level(image: NDArray[np.uint8]) -> int:
@@ -68,56 +59,6 @@ def capture_threads() -> list[str]:
 @pytest.fixture
 def video(tmp_path: Path) -> Path:
     return write_video(tmp_path / "clip.mp4")
-
-
-class _JpegCamera(http.server.BaseHTTPRequestHandler):
-    """Sends `frames` JPEG images in a multipart stream, as network cameras do.
-
-    Those with a number in `broken` are no images. In the end it closes the connection or, where
-    it has a `release`, hangs until that is set.
-    """
-
-    frames = 12
-    broken: tuple[int, ...] = ()
-    release: threading.Event | None = None
-
-    def do_GET(self) -> None:
-        self.send_response(200)
-        self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=next")
-        self.end_headers()
-        for number, shade in enumerate(GREYS[: self.frames]):
-            jpeg = cv2.imencode(".jpg", grey(shade))[1].tobytes()
-            if number in self.broken:
-                jpeg = bytes(len(jpeg))
-            head = f"--next\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
-            try:
-                self.wfile.write(head.encode() + jpeg + b"\r\n")
-            except OSError:
-                return
-        if self.release is not None:
-            self.wfile.write(b"--next\r\n")  # the end of the last image
-            self.release.wait(WAIT)
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-@contextmanager
-def network_camera(
-    release: threading.Event | None = None, broken: tuple[int, ...] = ()
-) -> Iterator[str]:
-    handler = type("Handler", (_JpegCamera,), {"release": release, "broken": broken})
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    try:
-        yield f"http://admin:secret@127.0.0.1:{server.server_port}/video?pwd=secret"
-    finally:
-        if release is not None:
-            release.set()
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 class GatedClock:
