@@ -276,3 +276,21 @@ def test_the_caller_may_say_which_rows_begin_tracks() -> None:
         )
     assert found.track_ids is not None
     assert found.track_ids.tolist() == [1, -1]
+
+
+def test_a_weak_detection_of_another_class_does_not_keep_a_track() -> None:
+    tracker = Tracker()
+    follow([(t, [(0.5, 0.5, 0.2, 0.9, 1)]) for t in (0.0, 0.2)], tracker)
+    assert follow([(0.4, [(0.5, 0.5, 0.2, 0.3, 0)])], tracker) == [[-1]]
+    assert follow([(0.6, [(0.5, 0.5, 0.2, 0.3, 1)])], tracker) == [[1]]
+
+
+def test_a_second_opinion_on_a_followed_object_begins_no_track() -> None:
+    """The other class, shifted by a quarter of the box: no duplicate, and no new object."""
+    frames = [(t, [(0.5, 0.5, 0.2, 0.9, 0), (0.5, 0.55, 0.2, 0.6, 1)]) for t in at(8, 1)]
+    assert follow(frames)[-1] == [1, -1]
+
+
+def test_boxes_side_by_side_are_two() -> None:
+    frames = [(t, [(0.4, 0.5, 0.2, 0.9, 0), (0.52, 0.5, 0.2, 0.9, 0)]) for t in at(8, 1)]
+    assert follow(frames)[-1] == [1, 2]

@@ -50,6 +50,7 @@ class TrackerSettings:
     max_speed: fastest plausible object, in frame widths (or heights) a second.
     max_reach: furthest that an object may reappear from where it was expected, in 0-1.
     duplicate_overlap: of two detections that overlap more (IoU), the weaker is the same object.
+    begin_overlap: a detection that overlaps a followed one more than this begins no track.
     """
 
     high_score: float = 0.5
@@ -60,6 +61,7 @@ class TrackerSettings:
     max_speed: float = 1.5
     max_reach: float = 0.35
     duplicate_overlap: float = 0.6
+    begin_overlap: float = 0.4
 
 
 @dataclass(eq=False)
@@ -134,12 +136,12 @@ class Tracker:
             confident = detections.scores >= self._settings.high_score
         is_high = confident[usable]
         owners: dict[int, _Follow] = {}
-        for rows in (usable[is_high], usable[~is_high]):
+        for rows, may_waver in ((usable[is_high], True), (usable[~is_high], False)):
             taken = set(owners.values())
             waiting = [f for f in self._follows if f not in taken]
-            owners.update(self._matched(waiting, rows, detections, time))
+            owners.update(self._matched(waiting, rows, detections, time, may_waver=may_waver))
         for row in usable[is_high].tolist():
-            if row not in owners:
+            if row not in owners and not self._is_covered(detections, row, list(owners)):
                 owners[row] = self._begin(detections, row, time)
         for row, follow in owners.items():
             self._see(follow, detections, row, time)
@@ -154,16 +156,22 @@ class Tracker:
         return detections.with_track_ids(track_ids)
 
     def _matched(
-        self, follows: list[_Follow], rows: NDArray[np.intp], detections: Detections, time: float
+        self,
+        follows: list[_Follow],
+        rows: NDArray[np.intp],
+        detections: Detections,
+        time: float,
+        *,
+        may_waver: bool,
     ) -> Iterator[tuple[int, _Follow]]:
         if not follows or not len(rows):
             return
-        costs = self._costs(follows, detections.select(rows), time)
+        costs = self._costs(follows, detections.select(rows), time, may_waver=may_waver)
         for index, column in assign(costs, _COST_LIMIT):
             yield int(rows[column]), follows[index]
 
     def _costs(
-        self, follows: list[_Follow], detections: Detections, time: float
+        self, follows: list[_Follow], detections: Detections, time: float, *, may_waver: bool
     ) -> NDArray[np.float64]:
         expected = np.array([f.expected(f.motion) for f in follows], np.float64)
         boxes = detections.boxes.astype(np.float64)
@@ -184,8 +192,10 @@ class Tracker:
         reach = np.array([f.motion.reach for f in follows])[:, None]
         reach = np.minimum(reach, self._settings.max_reach) + _NOISE * _sizes(boxes)
         is_possible = (distance <= reach) & (growth <= np.log(_MAX_SIZE_RATIO))
-        # A detector wavers between classes in place; elsewhere another class is another object.
-        is_possible &= ~is_other | (distance <= _WAVER * (own_size + size) / 2)
+        # A detector wavers between classes in place; elsewhere, or where it is not even confident,
+        # another class is another object.
+        in_place = distance <= _WAVER * (own_size + size) / 2
+        is_possible &= ~is_other | (in_place & may_waver)
         # The camera itself was silent for long: only what still lies there is the same object.
         is_possible &= (waited <= self._settings.max_gap) | (overlap >= _OVERLAP_AFTER_SILENCE)
         return np.where(is_possible, costs, np.inf)
@@ -199,6 +209,11 @@ class Tracker:
             if detections.scores[row] >= self._settings.low_score and not is_same[row, rows].any():
                 rows.append(row)
         return np.array(rows, np.intp)
+
+    def _is_covered(self, detections: Detections, row: int, rows: list[int]) -> bool:
+        """Whether a detection shows an object that is followed already, a little beside it."""
+        boxes = detections.boxes.astype(np.float64)
+        return bool(np.any(_overlaps(boxes[[row]], boxes[rows]) > self._settings.begin_overlap))
 
     def _begin(self, detections: Detections, row: int, time: float) -> _Follow:
         box = _box(detections, row)

@@ -226,10 +226,11 @@ def _settled_statistics(mx: Any, module: Any, recipe: Recipe, dataset: Dataset) 
     """BatchNorm's statistics over many batches; a momentum of 0.9 remembers only the last ten."""
     sums: dict[str, Any] = {}
     for data, label in _batches(recipe, dataset, recipe.steps, steps=_SETTLING_BATCHES):
-        module.forward(mx.io.DataBatch([mx.nd.array(data)], [mx.nd.array(label)]), is_train=True)
-        mx.nd.waitall()
+        # BatchNorm moves its statistics on the way back; nothing is updated from the gradients.
+        module.forward_backward(mx.io.DataBatch([mx.nd.array(data)], [mx.nd.array(label)]))
+        module._params_dirty = True  # noqa: SLF001 - else it returns what it knew before
         for name, value in module.get_params()[1].items():
-            sums[name] = sums.get(name, 0) + value
+            sums[name] = sums.get(name, 0) + value.copy()
     return {name: value / _SETTLING_BATCHES for name, value in sums.items()}
 
 
