@@ -132,17 +132,17 @@ def _draw_line(picture: Image, line: LineConfig) -> None:
     if across @ line.in_direction < 0:
         across = -across
     middle = (start + end) / 2
-    tip = middle + across * height * 0.1
+    tip = middle + across * height * 0.16
     cv2.arrowedLine(
         picture,
         middle.astype(int).tolist(),
         tip.astype(int).tolist(),
         _GREEN,
-        2,
+        3,
         cv2.LINE_AA,
-        tipLength=0.35,
+        tipLength=0.4,
     )
-    _label(picture, f"{line.name}: IN", (int(tip[0]) + 6, int(tip[1]) + 4), _GREEN)
+    _label(picture, f"{line.name}: IN", (int(tip[0]) + 16, int(tip[1]) - 6), _GREEN)
 
 
 def _label(picture: Image, text: str, place: tuple[int, int], colour: tuple[int, int, int]) -> None:
