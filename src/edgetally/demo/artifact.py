@@ -152,7 +152,8 @@ second column sets aside, as "difficult" in VOC's sense, those of which less tha
 ![losses and mAP over the training steps](training.png)
 
 The scenes are rendered: these figures say that the way from an artifact to counts works, and
-nothing about photographs of other boxes. Train on your own frames for those.
+nothing about photographs of other boxes. Train on your own frames for those. Its commonest
+mistake is someone in a shirt of a box's colour.
 
 ## The demo clip
 
