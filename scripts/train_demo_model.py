@@ -30,27 +30,40 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, epilog="Stop it at any time: the same command goes on from there."
     )
-    parser.add_argument("--output", type=Path, default=ROOT / "models" / "boxes")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=ROOT / "models" / "boxes",
+        help="where the artifact, its page and the clip go (default: models/boxes)",
+    )
     parser.add_argument(
         "--work",
         type=Path,
         default=ROOT / "out" / "training",
         help="rendered pictures and checkpoints (default: out/training)",
     )
-    parser.add_argument("--scenes", type=int, default=1500, help="rooms to train on")
+    parser.add_argument(
+        "--scenes", type=int, default=1500, help="rooms to train on (default: 1500)"
+    )
     parser.add_argument("--pictures-per-scene", type=int, default=6)
-    parser.add_argument("--unseen-scenes", type=int, default=250, help="rooms to evaluate on")
-    parser.add_argument("--steps", type=int, help="one cycle of so many steps, for a trial")
+    parser.add_argument(
+        "--unseen-scenes", type=int, default=250, help="rooms to evaluate on (default: 250)"
+    )
+    parser.add_argument("--steps", type=int, help="a short training of so many steps, to try it")
     parser.add_argument("--seed", type=int, default=Recipe().seed)
     options = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("edgetally").setLevel(logging.INFO)
     try:
         make(options)
     except EdgetallyError as error:
         print(f"train_demo_model: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        print("\nstopped; the same command goes on from the last checkpoint", file=sys.stderr)
+        print(
+            "\nstopped; the same command goes on from the last checkpoint (one every 200 steps)",
+            file=sys.stderr,
+        )
         return 130
     return 0
 

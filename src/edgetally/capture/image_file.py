@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 # OpenCV's own complaints of what it can't read; ours are enough.
 if not os.environ.get("OPENCV_LOG_LEVEL"):
-    cv2.setLogLevel(0)
+    # 4.11 has the switch at the top, later versions in utils.logging
+    _switch: Any = cv2 if hasattr(cv2, "setLogLevel") else vars(cv2.utils)["logging"]
+    _switch.setLogLevel(0)
 
 
 def read_image(path: Path) -> Image:

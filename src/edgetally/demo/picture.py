@@ -59,7 +59,8 @@ class Report:
             self._writer = self._open_video(picture)
         self._writer.write(picture)
         for event in update.events:
-            self._sheet.append(self._thumbnail(picture, event, frame.media_time))
+            crossed = event.time - (frame.time - frame.media_time)
+            self._sheet.append(self._thumbnail(picture, event, crossed))
 
     def close(self) -> None:
         """Finish the video and write the contact sheet."""
@@ -113,7 +114,7 @@ class Report:
         height = round(picture.shape[0] * _THUMBNAIL / picture.shape[1])
         small = cv2.resize(picture, (_THUMBNAIL, height), interpolation=cv2.INTER_AREA)
         bar = np.full((26, _THUMBNAIL, 3), _DARK, np.uint8)
-        text = f"{seconds:5.1f} s  {event.class_name} {event.direction.upper()}  #{event.track_id}"
+        text = f"{seconds:5.2f} s  {event.class_name} {event.direction.upper()}  #{event.track_id}"
         cv2.putText(bar, text, (8, 18), _FONT, 0.52, _WHITE, 1, cv2.LINE_AA)
         tile = np.vstack([bar, small])
         return np.asarray(

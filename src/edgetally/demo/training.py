@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -146,7 +147,9 @@ def train(
         param_idx2name=dict(enumerate(module._exec_group.param_names)),  # noqa: SLF001
         sym=symbol,
     )
-    module.init_optimizer(kvstore=None, optimizer=optimizer)
+    with warnings.catch_warnings():  # of gradients that the graph's heads normalise already
+        warnings.simplefilter("ignore", UserWarning)
+        module.init_optimizer(kvstore=None, optimizer=optimizer)
     state.restore(module)
 
     losses: list[tuple[float, float]] = []
