@@ -294,3 +294,12 @@ def test_a_second_opinion_on_a_followed_object_begins_no_track() -> None:
 def test_boxes_side_by_side_are_two() -> None:
     frames = [(t, [(0.4, 0.5, 0.2, 0.9, 0), (0.52, 0.5, 0.2, 0.9, 0)]) for t in at(8, 1)]
     assert follow(frames)[-1] == [1, 2]
+
+
+def test_a_confident_row_begins_a_track_however_low_its_score() -> None:
+    """Where the score threshold is set below what is weak by default."""
+    tracker = Tracker()
+    for time in (0.0, 0.2):
+        found = tracker.update(frame((0.5, 0.5, 0.2, 0.12, 0)), time, np.array([True]))
+    assert found.track_ids is not None
+    assert found.track_ids.tolist() == [1]

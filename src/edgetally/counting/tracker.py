@@ -131,9 +131,9 @@ class Tracker:
         for follow in self._follows:
             follow.motion = follow.motion.after(gap)
 
-        usable = self._distinct(detections)
         if confident is None:
             confident = detections.scores >= self._settings.high_score
+        usable = self._distinct(detections, confident)
         is_high = confident[usable]
         owners: dict[int, _Follow] = {}
         for rows, may_waver in ((usable[is_high], True), (usable[~is_high], False)):
@@ -200,13 +200,14 @@ class Tracker:
         is_possible &= (waited <= self._settings.max_gap) | (overlap >= _OVERLAP_AFTER_SILENCE)
         return np.where(is_possible, costs, np.inf)
 
-    def _distinct(self, detections: Detections) -> NDArray[np.intp]:
-        """Leave out weak rows, and those that name a better row's object another time."""
+    def _distinct(self, detections: Detections, confident: NDArray[np.bool_]) -> NDArray[np.intp]:
+        """Leave out rows too weak to use, and those that name a better row's object again."""
+        is_usable = confident | (detections.scores >= self._settings.low_score)
         boxes = detections.boxes.astype(np.float64)
         is_same = _overlaps(boxes, boxes) > self._settings.duplicate_overlap
         rows: list[int] = []
         for row in np.argsort(-detections.scores, kind="stable").tolist():
-            if detections.scores[row] >= self._settings.low_score and not is_same[row, rows].any():
+            if is_usable[row] and not is_same[row, rows].any():
                 rows.append(row)
         return np.array(rows, np.intp)
 
