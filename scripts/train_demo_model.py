@@ -11,12 +11,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgetally.demo import CLASSES
 from edgetally.demo.artifact import Made, draw_curve, model_page, write_archive
 from edgetally.demo.dataset import load_dataset
 from edgetally.demo.evaluation import evaluate
 from edgetally.demo.scene.clip import render_clip, truth_record
 from edgetally.demo.scene.random_scenes import samples
-from edgetally.demo.training import CLASSES, Progress, Recipe, train
+from edgetally.demo.training import Progress, Recipe, train
 from edgetally.errors import EdgetallyError
 
 if TYPE_CHECKING:

@@ -15,8 +15,9 @@ from mxnet_oracle import as_rows, assert_same, whole_model
 
 from edgetally.config import load_config
 from edgetally.conversion import convert
+from edgetally.demo import CLASSES
 from edgetally.demo.network import training_symbol
-from edgetally.demo.run import CLASSES, run_demo
+from edgetally.demo.run import run_demo
 from edgetally.demo.scene.clip import FPS, SECONDS, demo_stage, truth_record
 from edgetally.detector import Detector
 

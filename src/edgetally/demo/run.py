@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
 from edgetally.config import JsonlTransport, load_config
+from edgetally.demo import CLASSES
 from edgetally.demo.picture import Report
 from edgetally.errors import InputError
 from edgetally.service import Service
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from edgetally.config import Config, EngineName
     from edgetally.counting.events import CameraUpdate, CountEvent
 
-CLASSES = ("blue box", "yellow box")
 _STATE = "demo-state"
 _Counts = dict[str, dict[str, int]]
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edgetally.demo import CLASSES
 from edgetally.demo.dataset import MAX_OBJECTS, Dataset, augmented
 from edgetally.demo.evaluation import evaluate
 from edgetally.demo.network import training_symbol
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from edgetally.demo.evaluation import Sample
 
 _log = logging.getLogger(__name__)
-CLASSES = ("blue box", "yellow box")
 _BATCHES_AHEAD = 3
 _SETTLING_BATCHES = 60
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from edgetally.demo import CLASSES
 from edgetally.demo.scene.actors import Container, Eye, make_container, make_person, reach
 from edgetally.demo.scene.random_scenes import FRAME_SIZE
 from edgetally.demo.scene.room import build_room
@@ -165,7 +166,6 @@ def truth_record() -> dict[str, object]:
     stage = demo_stage()
     crossings = true_crossings(stage)
     last = final_truth(stage).class_ids.tolist()
-    names = {BLUE: "blue box", YELLOW: "yellow box"}
     return {
         "seed": SEED,
         "fps": FPS,
@@ -177,10 +177,10 @@ def truth_record() -> dict[str, object]:
                 "out": sum(c.class_id == i and c.direction == "out" for c in crossings),
                 "inView": last.count(i),
             }
-            for i, name in names.items()
+            for i, name in enumerate(CLASSES)
         },
         "crossings": [
-            {"time": c.time, "class": names[c.class_id], "direction": c.direction}
+            {"time": c.time, "class": CLASSES[c.class_id], "direction": c.direction}
             for c in crossings
         ],
     }
