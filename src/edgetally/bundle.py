@@ -16,7 +16,7 @@ FORMAT = "edgetally.bundle/1"
 MANIFEST_NAME = "bundle.json"
 
 Source = Literal["symbol", "hyperparameters", "command line", "default"]
-FileRole = Literal["mxnet-symbol", "mxnet-params", "onnx"]
+FileRole = Literal["mxnet-symbol", "mxnet-params", "onnx", "onnx-int8"]
 T = TypeVar("T")
 _OWN_HASH = "manifestSha256"
 
@@ -39,17 +39,21 @@ class Setting(_Value, Generic[T]):
 
 
 class NmsSettings(_Value):
-    """The arguments of MXNet's `_contrib_MultiBoxDetection`, each with its source.
+    """How rows are chosen after the network: an operator of MXNet, and its arguments' sources.
 
-    topk -1 keeps every candidate. score_floor is the operator's `threshold`.
+    SageMaker's networks end in `_contrib_MultiBoxDetection` (score_floor is its `threshold`: the
+    lowest score kept), GluonCV's in `_contrib_box_nms` (`overlap_thresh`, and `valid_thresh`: the
+    highest score dropped). topk -1 keeps every candidate, max_detections -1 every row.
     """
 
+    algorithm: Literal["MultiBoxDetection", "box_nms"] = "MultiBoxDetection"
     threshold: Setting[float]
     topk: Setting[int]
     force_suppress: Setting[bool]
     score_floor: Setting[float]
     clip: Setting[bool]
     variances: Setting[tuple[float, float, float, float]]
+    max_detections: Setting[int] = Setting(value=-1, source="default")
 
 
 class BundleFile(_Value):
@@ -57,16 +61,6 @@ class BundleFile(_Value):
 
     path: str
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
-
-
-class Parity(_Value):
-    """How far two runtimes stood apart on the same frames when the bundle was made."""
-
-    reference: str
-    compared: str
-    frames: int
-    max_box_difference: float
-    max_score_difference: float
 
 
 class ModelBundle(_Value):
@@ -88,7 +82,6 @@ class ModelBundle(_Value):
     nms: NmsSettings
     files: dict[FileRole, BundleFile]
     hyperparameters: dict[str, str]
-    parity: tuple[Parity, ...] = ()
 
     _folder: Path = Path()
     _sha256: str = ""

@@ -1,4 +1,4 @@
-"""Postprocessing against the operator that it stands in for, MXNet's MultiBoxDetection."""
+"""Postprocessing against the operators that it stands in for: MultiBoxDetection and box_nms."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def random_scene(
     return corners, loc_pred, scores.astype(np.float32)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=2000, deadline=None)
 @given(
     seed=st.integers(0, 2**32 - 1),
     anchors=st.integers(1, 300),
@@ -193,3 +193,69 @@ def test_thresholds_only_hide_rows_of_the_operators_result(
     everything = postprocess(boxes, scores, nms)
     expected = everything.select(everything.scores >= lowest[everything.class_ids])
     np.testing.assert_array_equal(as_rows(shown), as_rows(expected))
+
+
+def class_rows(
+    boxes: NDArray[np.float32], scores: NDArray[np.float32], floor: float
+) -> NDArray[np.float32]:
+    """Lay out each class's rows in turn as GluonCV's SSD does; low scores get class -1."""
+    anchors, classes = scores.shape
+    rows = np.empty((classes, anchors, 6), np.float32)
+    kept = np.float32(floor) < scores.T
+    rows[:, :, 0] = np.where(kept, np.arange(classes)[:, None], -1)
+    rows[:, :, 1] = np.where(kept, scores.T, 0)
+    rows[:, :, 2:] = boxes
+    return rows.reshape(-1, 6)
+
+
+@settings(max_examples=1000, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    anchors=st.integers(1, 150),
+    classes=st.integers(1, 5),
+    crowding=st.sampled_from([0.0, 0.1, 1.0]),
+    levels=st.sampled_from([1, 10, 10_000]),
+    threshold=st.sampled_from([0.0, 0.1, 0.45, 0.5, 1.0]),
+    topk=st.sampled_from([-1, 1, 7, 100, 400]),
+    force_suppress=st.booleans(),
+    score_floor=st.sampled_from([0.0, 0.01, 0.1, 0.5, 1.0]),
+    max_detections=st.sampled_from([-1, 1, 100]),
+)
+def test_detections_of_gluoncv_networks_are_those_of_box_nms_bit_for_bit(
+    seed: int,
+    anchors: int,
+    classes: int,
+    crowding: float,
+    levels: int,
+    threshold: float,
+    topk: int,
+    force_suppress: bool,
+    score_floor: float,
+    max_detections: int,
+) -> None:
+    corners, loc_pred, scores = random_scene(
+        seed, anchors=anchors, classes=classes, crowding=crowding, levels=levels
+    )
+    boxes = decode_boxes(loc_pred[np.newaxis], corners, VARIANCES, clip=False)[0]
+    nms = nms_settings(
+        threshold=threshold, topk=topk, force_suppress=force_suppress, score_floor=score_floor
+    ).model_copy(
+        update={
+            "algorithm": "box_nms",
+            "max_detections": Setting[int](value=max_detections, source="default"),
+        }
+    )
+    mx = import_mxnet()
+    rows = mx.nd.contrib.box_nms(
+        mx.nd.array(class_rows(boxes, scores, score_floor)[np.newaxis]),
+        overlap_thresh=threshold,
+        topk=topk,
+        valid_thresh=score_floor,
+        id_index=0,
+        score_index=1,
+        coord_start=2,
+        force_suppress=force_suppress,
+    ).asnumpy()[0]
+    expected = rows[: None if max_detections < 0 else max_detections]
+    expected = expected[expected[:, 0] >= 0]
+    np.testing.assert_array_equal(as_rows(postprocess(boxes, scores, nms)), expected)
