@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import tarfile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
 from edgetally.conversion import convert
@@ -22,23 +23,50 @@ INPUT_SIZE = 300
 
 
 def write_artifact(
-    folder: Path, *, num_classes: int = 2, size: int = INPUT_SIZE, seed: int = 1
+    folder: Path,
+    *,
+    network: str = "resnet-50",
+    num_classes: int = 2,
+    size: int = INPUT_SIZE,
+    force_suppress: bool = False,
+    nms_threshold: float = 0.45,
+    nms_topk: int = 400,
+    spread: float = 0.003,
+    norms_trained: bool = False,
+    seed: int = 1,
 ) -> Path:
-    """Write `model.tar.gz` as a training job leaves it, with an untrained network."""
+    """Write `model.tar.gz` as a training job leaves it, with an untrained network.
+
+    spread is the deviation of the heads' weights, small enough that scores lie between 0 and 1.
+    norms_trained gives every BatchNorm statistics, a scale and a shift as a training leaves them.
+    """
     mx = import_mxnet()
     mx.random.seed(seed)
-    symbol = training_symbol(num_classes, width=0.125)
+    settings: dict[str, Any] = {
+        "width": 0.125,
+        "nms_threshold": nms_threshold,
+        "nms_topk": nms_topk,
+        "force_suppress": force_suppress,
+    }
+    if network == "vgg-16":
+        from vgg16_network import training_symbol as vgg16_symbol
+
+        symbol = vgg16_symbol(num_classes, size, **settings)
+    else:
+        symbol = training_symbol(num_classes, **settings)
     module = mx.mod.Module(symbol, data_names=["data"], label_names=["label"], context=mx.cpu())
-    module.bind([("data", (2, 3, size, size))], [("label", (2, 1, 5))], for_training=True)
-    heads = mx.init.Normal(0.003)  # small enough that scores spread between 0 and 1
+    module.bind([("data", (1, 3, size, size))], [("label", (1, 1, 5))], for_training=False)
+    heads = mx.init.Normal(spread)
     module.init_params(mx.init.Mixed([".*_pred_conv_weight", ".*"], [heads, mx.init.Xavier()]))
+    if norms_trained:
+        _train_norms(mx, module, seed)
     module.save_checkpoint(str(folder / "model_algo_1"), 0)
     hyperparameters = {
-        "base_network": "resnet-50",
+        "base_network": network,
         "num_classes": str(num_classes),
         "image_shape": str(size),
-        "nms_threshold": "0.45",
-        "nms_topk": "400",
+        "nms_threshold": str(nms_threshold),
+        "nms_topk": str(nms_topk),
         "overlap_threshold": "0.5",
     }
     (folder / "hyperparams.json").write_text(json.dumps(hyperparameters))
@@ -51,6 +79,23 @@ def write_artifact(
         ):
             tar.add(folder / name, arcname=name)
     return archive
+
+
+def _train_norms(mx: Any, module: Any, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    arguments, states = module.get_params()
+    for arrays in (arguments, states):
+        for name, array in arrays.items():
+            size = 60.0 if name.startswith("bn_data") else 1.0  # pixels lie between 0 and 255
+            values = {
+                "gamma": rng.uniform(0.5, 1.5, array.shape),
+                "beta": rng.normal(0, 0.3, array.shape),
+                "mean": rng.normal(2 if size > 1 else 0, 0.3, array.shape) * size,
+                "var": rng.uniform(0.5, 1.5, array.shape) * size**2,
+            }.get(name.rpartition("_")[2])
+            if values is not None:
+                array[:] = mx.nd.array(values)
+    module.set_params(arguments, states)
 
 
 @pytest.fixture(scope="session")

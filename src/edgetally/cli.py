@@ -14,7 +14,7 @@ import typer
 
 from edgetally import __version__
 from edgetally.config import EngineName, Precision, load_config
-from edgetally.errors import EdgetallyError
+from edgetally.errors import EdgetallyError, InputError
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -53,47 +53,134 @@ def _common(
 
 @app.command()
 def convert(
-    source: Annotated[
-        Path, typer.Argument(help="The training job's model.tar.gz, or the folder it holds.")
-    ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the new bundle.")],
-    classes: Annotated[
+    source: Annotated[
         Optional[str],  # noqa: UP045 - typer reads it at run time on Python 3.10
-        typer.Option(help="Class names, comma separated, in the order of the training's ids."),
+        typer.Argument(
+            help="The training job's model.tar.gz, the folder it holds, s3://bucket/key, or what "
+            "GluonCV exported (its folder or NAME-symbol.json)."
+        ),
+    ] = None,
+    training_job: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="Name of a SageMaker training job whose artifact to take from S3."),
+    ] = None,
+    classes: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            help="Class names, comma separated, in the order of the training's ids; or a Ground "
+            "Truth output manifest, or a text file of a name a line.",
+            metavar="NAMES|FILE",
+        ),
     ] = None,
     name: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option(help="The model's name in messages; default: the output folder's name."),
     ] = None,
     version: Annotated[str, typer.Option(help="The model's version in messages.")] = "1.0.0",
+    image_shape: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(help="Side of the input in pixels, where the artifact does not say."),
+    ] = None,
+    nms_threshold: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option(help="Overlap (IoU) from which the weaker of two boxes goes."),
+    ] = None,
+    nms_topk: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(help="Candidates kept before suppression; -1: all."),
+    ] = None,
+    force_suppress: Annotated[
+        Optional[bool],  # noqa: UP045
+        typer.Option(
+            "--force-suppress/--per-class",
+            help="Suppress across classes, or only within one. Default: as trained.",
+        ),
+    ] = None,
+    score_floor: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option(help="Score below which nothing is a candidate."),
+    ] = None,
+    calibration: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            help="Folder of images, or Ground Truth manifest, to make int8 with.",
+            metavar="FOLDER|MANIFEST",
+        ),
+    ] = None,
     verify: Annotated[
         Optional[bool],  # noqa: UP045
         typer.Option(
             "--verify/--no-verify",
-            help="Prove the result equal to the training graph in MXNet. Default: where MXNet is "
-            "installed.",
+            help="Prove every file equal to the training graph in MXNet or, without it, ONNX "
+            "Runtime equal to OpenVINO. Default: where either can be done.",
         ),
     ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a bundle that is there.")
+    ] = False,
+    archive: Annotated[
+        bool, typer.Option("--archive", help="Write the bundle as OUTPUT.tar.gz, too.")
+    ] = False,
 ) -> None:
-    """Turn a SageMaker training artifact into a model bundle that a device can run.
+    """Turn a training artifact into a model bundle that a device can run.
 
     Example: edgetally convert model.tar.gz --output boxes --classes "blue box,yellow box"
     """
     from edgetally.conversion import convert as convert_artifact  # noqa: PLC0415 - needs an extra
+    from edgetally.conversion.artifact.class_names import read_class_names  # noqa: PLC0415
+    from edgetally.conversion.network.settings import NmsOverrides  # noqa: PLC0415
 
+    if (source is None) == (training_job is None):
+        raise InputError("give either a SOURCE or --training-job, and not both")
+    if training_job is not None:
+        from edgetally.conversion.artifact.aws import artifact_of  # noqa: PLC0415 - needs an extra
+
+        source = artifact_of(training_job)
     bundle = convert_artifact(
-        source,
+        source or "",
         output,
-        classes=[part.strip() for part in classes.split(",")] if classes else None,
+        classes=read_class_names(classes) if classes is not None else None,
         name=name,
         version=version,
+        nms=NmsOverrides(nms_threshold, nms_topk, force_suppress, score_floor),
+        image_shape=image_shape,
+        calibration=calibration,
         verify=verify,
-        progress=lambda line: typer.echo(line, err=True),
+        overwrite=overwrite,
+        archive=archive,
+        progress=_show_progress if sys.stderr.isatty() else None,
+        warn=lambda line: typer.echo(f"edgetally: note: {line}", err=True),
     )
     typer.echo(
         f"{output}: {bundle.name} {bundle.version}, {bundle.architecture}, "
         f"{bundle.input_size} x {bundle.input_size}, classes {', '.join(bundle.classes)}"
     )
+
+
+@app.command()
+def inspect(
+    path: Annotated[
+        Path,
+        typer.Argument(help="A bundle's folder or bundle.json, or an artifact that convert reads."),
+    ],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Print what a bundle was proved and measured to be, or what an artifact holds.
+
+    Example: edgetally inspect boxes
+    """
+    from edgetally.conversion.report.inspection import describe  # noqa: PLC0415 - an extra
+
+    description = describe(path)
+    if as_json:
+        typer.echo(description.to_json())
+    else:
+        description.show(sys.stdout)
+
+
+def _show_progress(line: str) -> None:
+    typer.echo(line, err=True)
 
 
 @app.command()

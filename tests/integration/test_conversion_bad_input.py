@@ -149,6 +149,14 @@ BAD_JOBS: dict[str, tuple[Damage, str]] = {
         params(lambda arrays: arrays.update({"aux:bn0_moving_var": np.ones(3, np.float32)})),
         r"parameter bn0_moving_var is \[3\] but should be \[8\]",
     ),
+    "parameter too many": (
+        params(lambda arrays: arrays.update({"arg:fc1_weight": np.ones(3, np.float32)})),
+        "hold arg:fc1_weight, which the network does not have",
+    ),
+    "parameter without its kind": (
+        params(lambda arrays: arrays.update({"conv0_bias": np.ones(3, np.float32)})),
+        "hold conv0_bias, which the network does not have",
+    ),
     "parameter not a number": (
         params(lambda arrays: arrays.update({"arg:bn0_beta": np.full(8, np.nan, np.float32)})),
         "parameter bn0_beta is not finite",

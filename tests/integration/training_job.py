@@ -7,7 +7,7 @@ import json
 import tarfile
 from typing import TYPE_CHECKING, Any
 
-from edgetally.conversion.params import read_params, write_params
+from edgetally.conversion.artifact.params import read_params, write_params
 
 if TYPE_CHECKING:
     from collections.abc import Callable

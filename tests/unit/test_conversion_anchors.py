@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgetally.conversion.anchors import multibox_prior
+from edgetally.conversion.network.anchors import multibox_prior
 from edgetally.mxnet_compat import import_mxnet
 
 mx = import_mxnet()

@@ -61,7 +61,7 @@ def test_an_unknown_engine_names_those_that_exist(bundle: ModelBundle) -> None:
 
 def test_an_unknown_precision_names_those_that_exist(bundle: ModelBundle) -> None:
     unknown: Any = "fp16"
-    with pytest.raises(InputError, match=r"'fp16'.*fp32 or bf16"):
+    with pytest.raises(InputError, match=r"'fp16'.*fp32, bf16 or int8"):
         create_engine(bundle, "auto", unknown)
 
 

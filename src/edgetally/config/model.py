@@ -71,7 +71,7 @@ Vector = tuple[Annotated[float, NoSwitch], Annotated[float, NoSwitch]]
 UsablePath = Annotated[Path, BeforeValidator(_usable_path)]
 Name = Annotated[str, Field(pattern=NAME_PATTERN, max_length=64, coerce_numbers_to_str=True)]
 EngineName = Literal["auto", "openvino", "onnxruntime", "mxnet"]
-Precision = Literal["auto", "fp32", "bf16"]
+Precision = Literal["auto", "fp32", "bf16", "int8"]
 
 
 class Section(BaseModel):

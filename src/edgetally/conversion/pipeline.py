@@ -1,22 +1,40 @@
-"""The conversion from end to end: read, cut, export, compare, put in place."""
+"""The conversion from end to end: read, cut, export, prove, measure, put in place."""
 
 from __future__ import annotations
 
+import importlib.util
 import logging
+import tempfile
 import unicodedata
+from collections import Counter
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgetally import __version__
 from edgetally.bundle import BundleFile, FileRole, ModelBundle, sha256_of
-from edgetally.conversion.archive import HYPERPARAMETERS_NAME, TrainingArtifact
-from edgetally.conversion.deployment import deploy
-from edgetally.conversion.params import write_params
-from edgetally.conversion.placement import placed, refuse_foreign
+from edgetally.conversion.artifact.archive import HYPERPARAMETERS_NAME, TrainingArtifact
+from edgetally.conversion.artifact.aws import fetch
+from edgetally.conversion.artifact.params import write_params
+from edgetally.conversion.artifact.tar_stream import LARGEST_ARCHIVE
+from edgetally.conversion.network.deployment import Deployment, deploy_sagemaker, whole_number
+from edgetally.conversion.network.gluoncv import deploy_gluoncv, is_gluoncv
+from edgetally.conversion.network.settings import NmsOverrides
+from edgetally.conversion.onnx_model.calibration import calibration_frames
+from edgetally.conversion.placement import placed, refuse_occupied, write_archive
+from edgetally.conversion.proof.measuring import Measurements, measure
+from edgetally.conversion.proof.timing import machine
+from edgetally.conversion.report.page import write_report
+from edgetally.conversion.report.record import ConversionRecord, GraphSummary, Parity
 from edgetally.errors import InputError
-from edgetally.mxnet_compat import import_mxnet
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Callable, Iterator, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from edgetally.conversion.onnx_model.export import OnnxModel
 
 _FILES: dict[FileRole, str] = {
     "mxnet-symbol": "deploy_model_algo_1-symbol.json",
@@ -24,43 +42,58 @@ _FILES: dict[FileRole, str] = {
     "onnx": "model.onnx",
 }
 _LARGEST_INPUT = 4096
+_VERIFIED_PICTURES = 3
 _log = logging.getLogger(__name__)
 
 
 def convert(
-    source: Path,
+    source: Path | str,
     output: Path,
     *,
     classes: Sequence[str] | None = None,
     name: str | None = None,
     version: str = "1.0.0",
+    nms: NmsOverrides | None = None,
+    image_shape: int | None = None,
+    calibration: str | None = None,
     verify: bool | None = None,
+    timings: bool = True,
+    overwrite: bool = False,
+    archive: bool = False,
     progress: Callable[[str], None] | None = None,
+    warn: Callable[[str], None] | None = None,
 ) -> ModelBundle:
     """Turn a training artifact into a model bundle in the folder `output`.
 
-    source: `model.tar.gz`, or the folder it was unpacked into.
+    source: `model.tar.gz`, the folder it was unpacked into, or its place `s3://bucket/key`; or a
+        folder or symbol file that GluonCV's `HybridBlock.export` wrote.
     classes: names in the order of the class ids; absent: class-0, class-1, …
     name: the model's name; absent: that of the output folder.
-    verify: compare the runtimes with the training graph in MXNet and record how far they stand
-        apart; absent: where MXNet is installed.
-    progress: called with a line for each step.
+    nms: settings that replace the artifact's own.
+    image_shape: the side of the input in pixels, where the artifact does not say.
+    calibration: folder of images or Ground Truth manifest, to make int8 forms with.
+    verify: compare every file with the training graph and record how far they stand apart;
+        absent: where MXNet, or both other runtimes, are installed.
+    timings: time the engines, too, where they are run to verify or to make int8.
+    overwrite: replace a bundle that is there.
+    archive: write the bundle as `output.tar.gz`, too.
+    progress: called with a line for each step. warn: with a line that a user should read.
 
     Raises InputError for a bad artifact, argument or folder, and EdgetallyError where a runtime
     differs from the training graph. Then nothing is left, and an old bundle stays as it was.
     """
+    notes: list[str] = []
 
     def tell(line: str) -> None:
         _log.info(line)
         if progress:
             progress(line)
 
-    try:
-        from edgetally.conversion.onnx_export import export_onnx  # noqa: PLC0415 - an extra
-    except ImportError as error:
-        raise InputError(
-            f"conversion needs onnx ({error}); pip install 'edgetally[convert]'"
-        ) from None
+    def note(line: str) -> None:
+        notes.append(line)
+        _log.info(line)
+        if warn:
+            warn(line)
 
     for path in (source, output):
         if "\0" in str(path):
@@ -68,84 +101,193 @@ def convert(
     name = output.resolve().name if name is None else name
     for what, text in (("--name", name), ("--version", version)):
         _refuse_unwritable(what, text)
-    refuse_foreign(output)
-    tell(f"reading {source}")
-    artifact = TrainingArtifact.read(source)
+    if image_shape is not None and not 1 <= image_shape <= _LARGEST_INPUT:
+        raise InputError(f"--image-shape {image_shape} must be between 1 and {_LARGEST_INPUT}")
+    _refuse_missing_onnx()
+    refuse_occupied(output, overwrite=overwrite)
+    archive_path = output.resolve().with_name(f"{output.resolve().name}.tar.gz")
+    if archive and archive_path.exists() and not overwrite:
+        raise InputError(f"{archive_path} exists; move it away or give --overwrite")
+    with _fetched(source, tell) as place:
+        tell(f"reading {source}")
+        artifact = TrainingArtifact.read(place, str(source))
+    deployment = _deploy(artifact, nms or NmsOverrides(), image_shape, note)
+    size = deployment.network_input.size
+    pictures = calibration_frames(calibration, size, tell) if calibration is not None else []
+    model = _exported(deployment, str(source))
+    summary = _summary(deployment, model)
     settings = artifact.hyperparameters
-    size = _whole_number(settings, "image_shape")
+    if settings and whole_number(settings, "num_classes") != summary.classes:
+        raise InputError(
+            f"{HYPERPARAMETERS_NAME} says num_classes {settings['num_classes']} but the network "
+            f"has {summary.classes}; symbol and hyperparameters must come from the same job"
+        )
+    tell(
+        f"cut to {summary.nodes} nodes: {summary.classes} classes, {summary.anchors} anchors, "
+        f"input {summary.input_size} x {summary.input_size}"
+    )
+    class_names = _class_names(classes, summary.classes)
+    with placed(output, overwrite=overwrite) as folder:
+        bundle = ModelBundle(
+            name=name,
+            version=version,
+            architecture=deployment.architecture,
+            classes=class_names,
+            input_size=summary.input_size,
+            colour_order="RGB",
+            mean=deployment.network_input.mean,
+            scale=deployment.network_input.scale,
+            nms=deployment.nms,
+            files=_write_files(folder, deployment, model),
+            hyperparameters=dict(settings),
+        )
+        del deployment, model  # a large network's hundreds of megabytes
+        bundle.write(folder)
+        bundle = ModelBundle.load(folder)
+        parity = _proof(artifact, bundle, pictures, verify=verify, tell=tell)
+        if pictures:
+            tell(f"calibrating int8 with {len(pictures)} images")
+            bundle = _with_int8(bundle, folder, pictures, note)
+        measured = Measurements()
+        if timings and (parity or pictures):
+            measured = measure(bundle, pictures, tell)
+        record = ConversionRecord(
+            edgetally=__version__,
+            source=source if _is_remote(source) else Path(source).resolve().name,
+            bundle_sha256=bundle.sha256,
+            notes=tuple(notes),
+            graph=summary,
+            file_sizes={
+                entry.path: (folder / entry.path).stat().st_size for entry in bundle.files.values()
+            },
+            machine=machine(),
+            parity=parity,
+            timings=measured.timings,
+            agreement=measured.agreement,
+            calibration_images=len(pictures),
+        )
+        record.write(folder)
+        write_report(folder, bundle, record, measured.samples)
+    bundle = ModelBundle.load(output)
+    if archive:
+        write_archive(bundle, output, archive_path)
+        tell(f"wrote {archive_path}")
+    tell(f"wrote {output}")
+    return bundle
+
+
+def _refuse_missing_onnx() -> None:
+    if importlib.util.find_spec("onnx") is None:
+        raise InputError("conversion needs onnx; pip install 'edgetally[convert]'")
+
+
+def _is_remote(source: Path | str) -> bool:
+    return str(source).startswith("s3:/")
+
+
+@contextmanager
+def _fetched(source: Path | str, tell: Callable[[str], None]) -> Iterator[Path]:
+    """Yield the artifact's place on this machine; one from S3 is gone afterwards."""
+    if not _is_remote(source):
+        yield Path(source)
+        return
+    with tempfile.TemporaryDirectory(prefix="edgetally-") as folder:
+        tell(f"fetching {source}")
+        yield fetch(str(source), Path(folder), limit=LARGEST_ARCHIVE)
+
+
+def _deploy(
+    artifact: TrainingArtifact,
+    overrides: NmsOverrides,
+    image_shape: int | None,
+    note: Callable[[str], None],
+) -> Deployment:
+    if is_gluoncv(artifact.graph):
+        deployment = deploy_gluoncv(artifact, overrides, image_shape, note)
+    else:
+        deployment = deploy_sagemaker(artifact, overrides, note)
+        trained = deployment.network_input.size
+        if image_shape not in {None, trained}:
+            raise InputError(
+                f"--image-shape {image_shape}: {HYPERPARAMETERS_NAME} says {trained}, and the "
+                "network only gives what was trained at that; leave the option away"
+            )
+    size = deployment.network_input.size
     if size > _LARGEST_INPUT:
         raise InputError(
             f"{HYPERPARAMETERS_NAME}: image_shape is {size}, more than {_LARGEST_INPUT}; "
             "train with smaller pictures"
         )
-    deployment = deploy(artifact, tell)
+    return deployment
+
+
+def _exported(deployment: Deployment, source: str) -> OnnxModel:
+    from edgetally.conversion.onnx_model.export import export_onnx  # noqa: PLC0415 - owns onnx
+
     try:
-        model = export_onnx(deployment, size)
+        return export_onnx(deployment, deployment.network_input.size)
     except MemoryError:
         raise InputError(
             f"{source}: the network needs more memory than there is; "
             "take the artifact from the training job again"
         ) from None
-    if _whole_number(settings, "num_classes") != model.classes:
-        raise InputError(
-            f"{HYPERPARAMETERS_NAME} says num_classes {settings['num_classes']} but the network "
-            f"has {model.classes}; symbol and hyperparameters must come from the same job"
-        )
-    tell(
-        f"cut to {len(deployment.graph.nodes)} nodes: {model.classes} classes, "
-        f"{model.anchors} anchors, input {size} x {size}"
+
+
+def _summary(deployment: Deployment, model: OnnxModel) -> GraphSummary:
+    nodes = deployment.graph.nodes
+    return GraphSummary(
+        nodes=len(nodes),
+        operators=dict(sorted(Counter(n.op for n in nodes if n.op != "null").items())),
+        parameters=sum(array.size for array in deployment.params.values()),
+        anchors=model.anchors,
+        classes=model.classes,
+        input_size=deployment.network_input.size,
+        onnx_nodes=model.nodes,
+        folded=model.folded,
     )
-    class_names = _class_names(classes, model.classes)
-    with placed(output) as folder:
-        contents: dict[FileRole, bytes] = {
-            "mxnet-symbol": deployment.graph.to_json().encode(),
-            "mxnet-params": write_params(deployment.params),
-            "onnx": model.content,
-        }
-        files = {}
-        for role, content in contents.items():
-            path = folder / _FILES[role]
-            path.write_bytes(content)
-            files[role] = BundleFile(path=path.name, sha256=sha256_of(path))
-        bundle = ModelBundle(
-            name=name,
-            version=version,
-            architecture=settings.get("base_network", "unknown"),
-            classes=class_names,
-            input_size=size,
-            colour_order="RGB",
-            mean=(0, 0, 0),
-            scale=(1, 1, 1),
-            nms=deployment.nms,
-            files=files,
-            hyperparameters=dict(settings),
-        )
-        bundle.write(folder)
-        if _wants_proof(verify, tell):
-            from edgetally.conversion.verification import measure  # noqa: PLC0415 - owns MXNet
-
-            parity = measure(artifact, ModelBundle.load(folder), tell)
-            bundle.model_copy(update={"parity": parity}).write(folder)
-        ModelBundle.load(folder)  # what can't be loaded is not put in place
-    tell(f"wrote {output}")
-    return ModelBundle.load(output)
 
 
-def _whole_number(settings: Mapping[str, str], key: str) -> int:
-    if key not in settings:
-        raise InputError(
-            f"{HYPERPARAMETERS_NAME} lacks {key}; is this a SageMaker object detection artifact?"
-        )
-    try:
-        value = int(settings[key])
-    except ValueError:
-        value = 0
-    if value < 1:
-        raise InputError(
-            f"{HYPERPARAMETERS_NAME}: {key} is {settings[key]!r}, which is no positive whole "
-            "number; is this a SageMaker object detection artifact?"
-        )
-    return value
+def _write_files(
+    folder: Path, deployment: Deployment, model: OnnxModel
+) -> dict[FileRole, BundleFile]:
+    (folder / _FILES["mxnet-symbol"]).write_text(deployment.graph.to_json(), encoding="utf-8")
+    (folder / _FILES["mxnet-params"]).write_bytes(write_params(deployment.params))
+    (folder / _FILES["onnx"]).write_bytes(model.content)
+    return {
+        role: BundleFile(path=path, sha256=sha256_of(folder / path))
+        for role, path in _FILES.items()
+    }
+
+
+def _proof(
+    artifact: TrainingArtifact,
+    bundle: ModelBundle,
+    pictures: Sequence[NDArray[np.uint8]],
+    *,
+    verify: bool | None,
+    tell: Callable[[str], None],
+) -> tuple[Parity, ...]:
+    if verify is False:
+        return ()
+    from edgetally.conversion.proof import verification  # noqa: PLC0415 - loads the runtimes
+
+    if verify is None and verification.can_verify() is None:
+        tell("not verified: that needs MXNet, or both openvino and onnxruntime")
+        return ()
+    return verification.verify(artifact, bundle, pictures[:_VERIFIED_PICTURES], tell)
+
+
+def _with_int8(
+    bundle: ModelBundle,
+    folder: Path,
+    pictures: Sequence[NDArray[np.uint8]],
+    note: Callable[[str], None],
+) -> ModelBundle:
+    from edgetally.conversion.onnx_model.quantization import quantize  # noqa: PLC0415 - loads a runtime
+
+    files = dict(bundle.files) | quantize(bundle, pictures, folder, note)
+    bundle.model_copy(update={"files": files}).write(folder)
+    return ModelBundle.load(folder)
 
 
 def _class_names(given: Sequence[str] | None, count: int) -> tuple[str, ...]:
@@ -167,14 +309,3 @@ def _refuse_unwritable(what: str, text: str) -> None:
         raise InputError(
             f"{what} {text!r} must not be empty, nor hold characters that can't be written"
         )
-
-
-def _wants_proof(verify: bool | None, tell: Callable[[str], None]) -> bool:
-    if verify is not None:
-        return verify
-    try:
-        import_mxnet()
-    except InputError:
-        tell("not compared with the training graph, which needs MXNet")
-        return False
-    return True

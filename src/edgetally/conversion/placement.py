@@ -2,31 +2,58 @@
 
 from __future__ import annotations
 
+import ctypes
+import errno
+import gzip
 import json
+import os
 import secrets
 import shutil
+import tarfile
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from edgetally.bundle import FORMAT, MANIFEST_NAME
-from edgetally.errors import InputError
+from edgetally.conversion.report.record import RECORD_NAME, REPORT_NAME
+from edgetally.errors import EdgetallyError, InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from edgetally.bundle import ModelBundle
 
-def refuse_foreign(output: Path) -> None:
-    """Raise InputError unless `output` is free, an empty folder or a bundle to replace.
+_AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # fcntl.h and linux/fs.h
 
-    A bundle that holds a file which its `bundle.json` does not list is not replaced.
+
+def refuse_occupied(output: Path, *, overwrite: bool) -> None:
+    """Raise InputError where `output` exists; with overwrite, unless it is a bundle or empty.
+
+    A bundle that holds a file which no conversion wrote is not replaced: it would be lost.
     """
     try:
-        if not output.exists() or (output.is_dir() and not any(output.iterdir())):
+        exists = output.exists() or output.is_symlink()
+    except OSError as error:
+        raise InputError(
+            f"{output} can't be written ({error.strerror or error}); "
+            "give --output a folder that you may write"
+        ) from None
+    if exists and not overwrite:
+        raise InputError(
+            f"{output} exists; give --output a new folder, or --overwrite to replace a bundle"
+        )
+    if exists:
+        _refuse_foreign(output)
+
+
+def _refuse_foreign(output: Path) -> None:
+    try:
+        if output.is_dir() and not any(output.iterdir()):
             return
         found = json.loads((output / MANIFEST_NAME).read_bytes())
         is_bundle = found["format"] == FORMAT
-        own = {MANIFEST_NAME, *(entry["path"] for entry in found["files"].values())}
+        own = {MANIFEST_NAME, RECORD_NAME, REPORT_NAME}
+        own |= {entry["path"] for entry in found["files"].values()}
         files = [path for path in output.rglob("*") if path.is_symlink() or not path.is_dir()]
     except (OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError):
         is_bundle = False
@@ -43,11 +70,11 @@ def refuse_foreign(output: Path) -> None:
 
 
 @contextmanager
-def placed(output: Path) -> Iterator[Path]:
+def placed(output: Path, *, overwrite: bool) -> Iterator[Path]:
     """Yield an empty folder that becomes `output` at the end; on an error nothing remains.
 
-    An old bundle at `output` stands until the new one is complete. InputError where the folder
-    can't be written.
+    An old bundle at `output` stands until the new one is complete, and then they change places
+    in one step. InputError where the folder can't be written.
     """
     output = output.resolve()
     token = secrets.token_hex(4)
@@ -59,7 +86,7 @@ def placed(output: Path) -> Iterator[Path]:
                 folder.mkdir()
                 made.append(folder)
         yield staging
-        refuse_foreign(output)  # the conversion took a while
+        refuse_occupied(output, overwrite=overwrite)  # the conversion took a while
         _swap(staging, output, output.with_name(f".{output.name}.{token}.old"))
     except BaseException as error:
         shutil.rmtree(staging, ignore_errors=True)
@@ -74,9 +101,39 @@ def placed(output: Path) -> Iterator[Path]:
         raise
 
 
+def write_archive(bundle: ModelBundle, folder: Path, archive: Path) -> None:
+    """Write a bundle's files, without the report, as one `.tar.gz`: the same bytes each time.
+
+    Raises EdgetallyError where it can't be written.
+    """
+    staging = archive.with_name(f".{archive.name}.{secrets.token_hex(4)}.new")
+    try:
+        with (
+            staging.open("wb") as raw,
+            gzip.GzipFile("", "wb", mtime=0, fileobj=raw) as stream,
+            tarfile.open(fileobj=stream, mode="w|", format=tarfile.USTAR_FORMAT) as tar,
+        ):
+            for path in (MANIFEST_NAME, *sorted(entry.path for entry in bundle.files.values())):
+                member = tarfile.TarInfo(path)
+                member.size = (folder / path).stat().st_size
+                member.mode = 0o644
+                with (folder / path).open("rb") as content:
+                    tar.addfile(member, content)
+        staging.replace(archive)
+    except OSError as error:
+        raise EdgetallyError(
+            f"{archive} can't be written ({error.strerror or error}); the bundle is in {folder}"
+        ) from error
+    finally:
+        staging.unlink(missing_ok=True)
+
+
 def _swap(new: Path, output: Path, old: Path) -> None:
     if not output.exists():
         new.rename(output)
+        return
+    if _exchanged(new, output):
+        shutil.rmtree(new, ignore_errors=True)
         return
     output.rename(old)
     try:
@@ -85,3 +142,16 @@ def _swap(new: Path, output: Path, old: Path) -> None:
         old.rename(output)
         raise
     shutil.rmtree(old, ignore_errors=True)
+
+
+def _exchanged(one: Path, other: Path) -> bool:
+    """Let two folders change places at once; False where system or file system can't."""
+    renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if renameat2 is None:
+        return False
+    if renameat2(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE) == 0:
+        return True
+    number = ctypes.get_errno()
+    if number in {errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP}:
+        return False
+    raise OSError(number, os.strerror(number), str(other))

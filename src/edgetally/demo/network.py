@@ -9,9 +9,12 @@ features from `_plus12` and `_plus15`, four more convolutional scales, SSD heads
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edgetally.mxnet_compat import import_mxnet
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _UNITS = (3, 4, 6, 3)
 _STAGE_FILTERS = (256, 512, 1024, 2048)
@@ -20,23 +23,30 @@ _VARIANCES = (0.1, 0.1, 0.2, 0.2)
 
 
 @dataclass(frozen=True)
-class _Scale:
-    """One feature map of the SSD: the filters that make it, and its anchors."""
+class Scale:
+    """One feature map of the SSD: the filters, stride and padding that make it, and its anchors.
+
+    filters 0 takes a feature map of the body; step -1 is one cell of the map.
+    """
 
     filters: int
     sizes: tuple[float, float]
     ratios: tuple[float, ...]
+    stride: int = 2
+    pad: int = 1
+    step: float = -1.0
 
 
+_SMALLEST_1X1 = 128
 _FEW = (1, 2, 0.5)
 _MANY = (1, 2, 0.5, 3, 0.333333333333)
 _SCALES = (
-    _Scale(0, (0.1, 0.141421), _FEW),
-    _Scale(0, (0.2, 0.272029), _MANY),
-    _Scale(512, (0.37, 0.44699), _MANY),
-    _Scale(256, (0.54, 0.619193), _MANY),
-    _Scale(256, (0.71, 0.790443), _FEW),
-    _Scale(128, (0.88, 0.961249), _FEW),
+    Scale(0, (0.1, 0.141421), _FEW),
+    Scale(0, (0.2, 0.272029), _MANY),
+    Scale(512, (0.37, 0.44699), _MANY),
+    Scale(256, (0.54, 0.619193), _MANY),
+    Scale(256, (0.71, 0.790443), _FEW),
+    Scale(128, (0.88, 0.961249), _FEW),
 )
 
 
@@ -47,6 +57,7 @@ def training_symbol(
     nms_threshold: float = 0.45,
     nms_topk: int = 400,
     overlap_threshold: float = 0.5,
+    force_suppress: bool = False,
 ) -> Any:
     """Build the graph with its heads `cls_prob`, `loc_loss`, `cls_label` and `det_out`.
 
@@ -56,19 +67,22 @@ def training_symbol(
     mx = import_mxnet()
     with mx.name.NameManager():  # names are numbered from zero, whatever was built before
         data = mx.sym.Variable("data")
-        plus12, plus15 = _resnet(mx, data, width)
-        features = [plus12, plus15]
+        features = list(_resnet(mx, data, width))
         for number, scale in enumerate(_SCALES[2:], start=2):
-            narrow = _scaled(max(scale.filters // 2, 128), width)
-            wide = _scaled(scale.filters, width)
-            features.append(_extra_scale(mx, features[-1], number, narrow, wide))
-        loc_pred, cls_pred, anchors = _multibox_layers(mx, features, num_classes)
-        return _training_heads(
-            mx, loc_pred, cls_pred, anchors, nms_threshold, nms_topk, overlap_threshold
+            features.append(extra_scale(mx, features[-1], number, scale, width))
+        named = [(feature.name, feature) for feature in features]
+        return training_heads(
+            mx,
+            *multibox_layers(mx, named, _SCALES, num_classes),
+            nms_threshold=nms_threshold,
+            nms_topk=nms_topk,
+            overlap_threshold=overlap_threshold,
+            force_suppress=force_suppress,
         )
 
 
-def _scaled(filters: int, width: float) -> int:
+def scaled(filters: int, width: float) -> int:
+    """Return that share of a number of filters, in eights."""
     return max(8, round(filters * width / 8) * 8)
 
 
@@ -92,7 +106,7 @@ def _conv(mx: Any, data: Any, name: str, filters: int, kernel: int, stride: int,
 def _resnet(mx: Any, data: Any, width: float) -> tuple[Any, Any]:
     body = mx.sym.identity(data=data, name="id")
     body = mx.sym.BatchNorm(data=body, fix_gamma=True, name="bn_data", **_BATCH_NORM)
-    body = _conv(mx, body, "conv0", _scaled(64, width), 7, 2, 3)
+    body = _conv(mx, body, "conv0", scaled(64, width), 7, 2, 3)
     body = mx.sym.BatchNorm(data=body, fix_gamma=False, name="bn0", **_BATCH_NORM)
     body = mx.sym.Activation(data=body, act_type="relu", name="relu0")
     body = mx.sym.Pooling(
@@ -106,7 +120,7 @@ def _resnet(mx: Any, data: Any, width: float) -> tuple[Any, Any]:
                 mx,
                 body,
                 f"stage{stage}_unit{unit}",
-                _scaled(filters, width),
+                scaled(filters, width),
                 stride,
                 project=unit == 1,
             )
@@ -141,9 +155,10 @@ def _unit(mx: Any, data: Any, name: str, filters: int, stride: int, *, project: 
     return body + shortcut
 
 
-def _with_bias(mx: Any, data: Any, name: str, filters: int, kernel: int, stride: int) -> Any:
+def _with_bias(
+    mx: Any, data: Any, name: str, filters: int, kernel: int, stride: int, pad: int
+) -> Any:
     bias = mx.sym.Variable(f"{name}_bias", init=mx.init.Constant(0.0), attr={"__lr_mult__": "2.0"})
-    pad = kernel // 2
     return mx.sym.Convolution(
         data=data,
         bias=bias,
@@ -155,25 +170,35 @@ def _with_bias(mx: Any, data: Any, name: str, filters: int, kernel: int, stride:
     )
 
 
-def _extra_scale(mx: Any, data: Any, number: int, narrow: int, wide: int) -> Any:
+def extra_scale(mx: Any, data: Any, number: int, scale: Scale, width: float) -> Any:
+    """Append the two convolutions that make feature map `number` from the one before."""
     name = f"multi_feat_{number}_conv"
-    body = _with_bias(mx, data, f"{name}_1x1_conv", narrow, 1, 1)
+    narrow = scaled(max(scale.filters // 2, _SMALLEST_1X1), width)
+    body = _with_bias(mx, data, f"{name}_1x1_conv", narrow, 1, 1, 0)
     body = mx.sym.Activation(data=body, act_type="relu", name=f"{name}_1x1_relu")
-    body = _with_bias(mx, body, f"{name}_3x3_conv", wide, 3, 2)
+    wide = scaled(scale.filters, width)
+    body = _with_bias(mx, body, f"{name}_3x3_conv", wide, 3, scale.stride, scale.pad)
     return mx.sym.Activation(data=body, act_type="relu", name=f"{name}_3x3_relu")
 
 
-def _multibox_layers(mx: Any, features: list[Any], num_classes: int) -> tuple[Any, Any, Any]:
+def multibox_layers(
+    mx: Any, features: Sequence[tuple[str, Any]], scales: Sequence[Scale], num_classes: int
+) -> tuple[Any, Any, Any]:
+    """Put SSD heads on feature maps, given with the name that their heads begin with.
+
+    Returns `multibox_loc_pred` [N, A * 4], `multibox_cls_pred` [N, C + 1, A] and
+    `multibox_anchors` [1, A, 4].
+    """
     locs: list[Any] = []
     classes: list[Any] = []
     anchors: list[Any] = []
-    for feature, scale in zip(features, _SCALES, strict=True):
+    for (name, feature), scale in zip(features, scales, strict=True):
         per_cell = len(scale.sizes) - 1 + len(scale.ratios)
         for kind, outputs, channels in (
             ("loc_pred", locs, per_cell * 4),
             ("cls_pred", classes, per_cell * (num_classes + 1)),
         ):
-            head = _with_bias(mx, feature, f"{feature.name}_{kind}_conv", channels, 3, 1)
+            head = _with_bias(mx, feature, f"{name}_{kind}_conv", channels, 3, 1, 1)
             head = mx.sym.transpose(head, axes=(0, 2, 3, 1))
             outputs.append(mx.sym.Flatten(data=head))
         prior = mx.sym.contrib.MultiBoxPrior(
@@ -181,8 +206,8 @@ def _multibox_layers(mx: Any, features: list[Any], num_classes: int) -> tuple[An
             sizes=_written(scale.sizes),
             ratios=_written(scale.ratios),
             clip=False,
-            steps=(-1.0, -1.0),
-            name=f"{feature.name}_anchors",
+            steps=(scale.step, scale.step),
+            name=f"{name}_anchors",
         )
         anchors.append(mx.sym.Flatten(data=prior))
     loc_pred = mx.sym.Concat(*locs, dim=1, name="multibox_loc_pred")
@@ -195,15 +220,18 @@ def _multibox_layers(mx: Any, features: list[Any], num_classes: int) -> tuple[An
     return loc_pred, cls_pred, all_anchors
 
 
-def _training_heads(
+def training_heads(
     mx: Any,
     loc_pred: Any,
     cls_pred: Any,
     anchors: Any,
+    *,
     nms_threshold: float,
     nms_topk: int,
     overlap_threshold: float,
+    force_suppress: bool,
 ) -> Any:
+    """Join what training watches: `cls_prob`, `loc_loss`, `cls_label` and `det_out`."""
     label = mx.sym.Variable("label")
     target = mx.sym.contrib.MultiBoxTarget(
         anchors,
@@ -237,7 +265,7 @@ def _training_heads(
         loc_pred,
         anchors,
         nms_threshold=nms_threshold,
-        force_suppress=False,
+        force_suppress=force_suppress,
         variances=_VARIANCES,
         nms_topk=nms_topk,
         name="detection",

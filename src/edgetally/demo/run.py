@@ -92,7 +92,14 @@ def _prepare(models: Path, console: Console) -> None:
     from edgetally.conversion import convert  # noqa: PLC0415 - an extra
 
     console.print(f"converting {models / 'model.tar.gz'}")
-    convert(models / "model.tar.gz", models / "bundle", classes=CLASSES, name="boxes", verify=False)
+    convert(
+        models / "model.tar.gz",
+        models / "bundle",
+        classes=CLASSES,
+        name="boxes",
+        verify=False,
+        overwrite=True,
+    )
     clip = models / "demo.mp4"
     if not clip.exists():
         from edgetally.demo.scene.clip import render_clip  # noqa: PLC0415 - rarely needed

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from edgetally.engines.engine import Engine
 
 _FASTEST_FIRST = ("openvino", "onnxruntime", "mxnet")
+_ABLE = {"bf16": ("openvino",), "int8": ("openvino", "onnxruntime")}
 
 
 def available_engines() -> tuple[str, ...]:
@@ -30,22 +31,29 @@ def create_engine(
 ) -> Engine:
     """Load the bundle's model; precision "auto" is fp32.
 
-    Raises InputError when the runtime is not installed or can't do the precision, and
-    EdgetallyError when it can't load the model.
+    Raises InputError when the runtime is not installed or can't do the precision, or the bundle
+    has no int8 form, and EdgetallyError when the runtime can't load the model.
     """
     name = _choose(engine)
-    if precision not in get_args(Precision):
-        raise InputError(f"unknown precision {precision!r}; use fp32 or bf16")
-    if precision == "bf16" and name != "openvino":
+    *known, last = get_args(Precision)
+    if precision not in {*known, last}:
+        raise InputError(f"unknown precision {precision!r}; use {', '.join(known)} or {last}")
+    able = _ABLE.get(precision, _FASTEST_FIRST)
+    if name not in able:
         raise InputError(
-            f"precision bf16 needs the engine openvino, not {name}; use fp32, or "
-            "pip install 'edgetally[openvino]' and engine openvino"
+            f"precision {precision} needs the engine {' or '.join(able)}, not {name}; use fp32, "
+            f"or pip install 'edgetally[{able[0]}]' and engine {able[0]}"
+        )
+    if precision == "int8" and "onnx-int8" not in bundle.files:
+        raise InputError(
+            f"bundle {bundle.name} holds no int8 form for {name}; convert it with --calibration, "
+            "or use fp32"
         )
     try:
         load: Callable[[ModelBundle, str], Engine] = importlib.import_module(
             f"edgetally.engines.{name}"
         ).load
-        loaded = load(bundle, "bf16" if precision == "bf16" else "fp32")
+        loaded = load(bundle, "fp32" if precision == "auto" else precision)
         _run_alone(loaded, bundle)
     except EdgetallyError:
         raise

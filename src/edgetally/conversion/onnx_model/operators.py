@@ -7,57 +7,26 @@ operators' documentation and sources in MXNet 1.9.1 (src/operator/nn, src/operat
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from onnx import NodeProto, TensorProto, helper, numpy_helper
 
+from edgetally.conversion.onnx_model.elementwise import ELEMENTWISE_OPERATORS
+from edgetally.conversion.onnx_model.graph import OnnxNodes, Value
+from edgetally.conversion.onnx_model.shapes import SHAPE_OPERATORS
 from edgetally.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-    from numpy.typing import NDArray
-
-    from edgetally.conversion.symbol import Node
-
-Shape = tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Value:
-    """A tensor of the ONNX graph: its name and shape."""
-
-    name: str
-    shape: Shape
-
-
-@dataclass(frozen=True)
-class OnnxNodes:
-    """The nodes and constants of an ONNX graph while it grows."""
-
-    nodes: list[NodeProto] = field(default_factory=list)
-    constants: dict[str, TensorProto] = field(default_factory=dict)
-
-    def add(
-        self, op: str, inputs: Sequence[str], name: str, outputs: Sequence[str] = (), **attrs: Any
-    ) -> str:
-        """Append a node; its name is its output's, unless outputs are named."""
-        names = list(outputs) or [name]
-        self.nodes.append(helper.make_node(op, list(inputs), names, name=name, **attrs))
-        return names[0]
-
-    def constant(self, name: str, value: NDArray[Any]) -> str:
-        """Add a constant, once a name."""
-        self.constants[name] = numpy_helper.from_array(np.ascontiguousarray(value), name)
-        return name
+    from edgetally.conversion.artifact.symbol import Node
+    from edgetally.conversion.onnx_model.graph import Operator, Shape
 
 
 def emit(target: OnnxNodes, node: Node, inputs: Sequence[Value]) -> Value:
     """Translate a node. InputError, naming operator and node, where that is not possible."""
     try:
-        operator = _OPERATORS[node.op]
+        operator = OPERATORS[node.op]
     except KeyError:
         raise InputError(
             f"{node}: the operator {node.op} is not supported; "
@@ -71,10 +40,6 @@ def emit(target: OnnxNodes, node: Node, inputs: Sequence[Value]) -> Value:
             f"{node} does not fit its inputs ({shapes}): {error}; "
             "symbol and parameters must come from the same training job"
         ) from None
-
-
-def _same(_target: OnnxNodes, _node: Node, inputs: Sequence[Value]) -> Value:
-    return inputs[0]
 
 
 def _convolution(target: OnnxNodes, node: Node, inputs: Sequence[Value]) -> Value:
@@ -115,29 +80,16 @@ def _batch_norm(target: OnnxNodes, node: Node, inputs: Sequence[Value]) -> Value
         raise ValueError("only axis 1 is supported")
     for value in inputs[1:]:
         _expect(node, value, (data.shape[1],))
+    scale = gamma.name
     if node.flag("fix_gamma", True):  # MXNet then overwrites what the file holds
-        target.constant(gamma.name, np.ones(data.shape[1], np.float32))
+        scale = target.constant(f"{node.name}_ones", np.ones(data.shape[1], np.float32))
     name = target.add(
         "BatchNormalization",
-        [value.name for value in inputs],
+        [data.name, scale, *(value.name for value in inputs[2:])],
         node.name,
         epsilon=node.number("eps", 1e-3),
     )
     return Value(name, data.shape)
-
-
-def _activation(target: OnnxNodes, node: Node, inputs: Sequence[Value]) -> Value:
-    kinds = {
-        "relu": "Relu",
-        "sigmoid": "Sigmoid",
-        "tanh": "Tanh",
-        "softrelu": "Softplus",
-        "softsign": "Softsign",
-    }
-    kind = node.text("act_type", "")
-    if kind not in kinds:
-        raise InputError(f"{node}: the activation {kind!r} is not supported")
-    return Value(target.add(kinds[kind], [inputs[0].name], node.name), inputs[0].shape)
 
 
 def _pooling(target: OnnxNodes, node: Node, inputs: Sequence[Value]) -> Value:
@@ -178,15 +130,6 @@ def _pooling(target: OnnxNodes, node: Node, inputs: Sequence[Value]) -> Value:
     return _made(name, (*data.shape[:2], *sides))
 
 
-def _elementwise(op: str) -> Callable[[OnnxNodes, Node, Sequence[Value]], Value]:
-    def emit_elementwise(target: OnnxNodes, node: Node, inputs: Sequence[Value]) -> Value:
-        a, b = inputs
-        shape = np.broadcast_shapes(a.shape, b.shape)
-        return Value(target.add(op, [a.name, b.name], node.name), shape)
-
-    return emit_elementwise
-
-
 def _l2_normalization(target: OnnxNodes, node: Node, inputs: Sequence[Value]) -> Value:
     (data,) = inputs
     if node.text("mode", "instance") != "channel":
@@ -200,47 +143,19 @@ def _l2_normalization(target: OnnxNodes, node: Node, inputs: Sequence[Value]) ->
     return Value(target.add("Div", [data.name, norm], name), data.shape)
 
 
-def _flatten(target: OnnxNodes, node: Node, inputs: Sequence[Value]) -> Value:
-    (data,) = inputs
-    name = target.add("Flatten", [data.name], node.name, axis=1)
-    return Value(name, (data.shape[0], math.prod(data.shape[1:])))
-
-
-def _concat(target: OnnxNodes, node: Node, inputs: Sequence[Value]) -> Value:
-    axis = node.integer("dim", 1) % len(inputs[0].shape)
-    rest = {value.shape[:axis] + value.shape[axis + 1 :] for value in inputs}
-    if len(rest) != 1:
-        raise ValueError("the inputs differ beside the axis that joins them")
-    name = target.add("Concat", [value.name for value in inputs], node.name, axis=axis)
-    joined = sum(value.shape[axis] for value in inputs)
-    return Value(name, (*inputs[0].shape[:axis], joined, *inputs[0].shape[axis + 1 :]))
-
-
-def _reshape(target: OnnxNodes, node: Node, inputs: Sequence[Value]) -> Value:
-    (data,) = inputs
-    wanted = node.integers("shape", ())
-    if not wanted or min(wanted) < -1 or wanted.count(-1) > 1 or node.flag("reverse", False):
-        raise InputError(f"{node}: shape {wanted} is not supported; only sizes, 0 and one -1 are")
-    copied = [data.shape[i] if side == 0 else side for i, side in enumerate(wanted)]
-    shape = np.empty(data.shape, np.bool_).reshape(copied).shape
-    target.constant(f"{node.name}_shape", np.array(wanted, np.int64))
-    return Value(target.add("Reshape", [data.name, f"{node.name}_shape"], node.name), shape)
-
-
-def _transpose(target: OnnxNodes, node: Node, inputs: Sequence[Value]) -> Value:
-    (data,) = inputs
-    axes = node.integers("axes", ()) or tuple(reversed(range(len(data.shape))))
-    if sorted(axes) != list(range(len(data.shape))):
-        raise ValueError(f"axes {axes} are no order of the input's")
-    name = target.add("Transpose", [data.name], node.name, perm=axes)
-    return Value(name, tuple(data.shape[axis] for axis in axes))
-
-
 def _softmax(target: OnnxNodes, node: Node, inputs: Sequence[Value]) -> Value:
     (data,) = inputs
-    return Value(
-        target.add("Softmax", [data.name], node.name, axis=node.integer("axis", -1)), data.shape
-    )
+    if node.number("temperature", 1) != 1 or node.text("dtype", "float32") != "float32":
+        raise InputError(f"{node}: a temperature or another dtype is not supported")
+    axis = node.integer("axis", -1) % len(data.shape)
+    return Value(target.add("Softmax", [data.name], node.name, axis=axis), data.shape)
+
+
+def _softmax_activation(target: OnnxNodes, node: Node, inputs: Sequence[Value]) -> Value:
+    (data,) = inputs
+    if node.text("mode", "instance") != "channel":
+        raise InputError(f"{node}: only the mode channel is supported")
+    return Value(target.add("Softmax", [data.name], node.name, axis=1), data.shape)
 
 
 def _expect(node: Node, value: Value, shape: Shape) -> None:
@@ -257,23 +172,13 @@ def _made(name: str, shape: Shape) -> Value:
     return Value(name, shape)
 
 
-_OPERATORS: dict[str, Callable[[OnnxNodes, Node, Sequence[Value]], Value]] = {
-    "_copy": _same,
-    "identity": _same,
-    "Dropout": _same,
+OPERATORS: dict[str, Operator] = {
+    **ELEMENTWISE_OPERATORS,
+    **SHAPE_OPERATORS,
     "Convolution": _convolution,
     "BatchNorm": _batch_norm,
-    "Activation": _activation,
     "Pooling": _pooling,
-    "elemwise_add": _elementwise("Add"),
-    "_Plus": _elementwise("Add"),
-    "broadcast_add": _elementwise("Add"),
-    "elemwise_mul": _elementwise("Mul"),
-    "broadcast_mul": _elementwise("Mul"),
     "L2Normalization": _l2_normalization,
-    "Flatten": _flatten,
-    "Concat": _concat,
-    "Reshape": _reshape,
-    "transpose": _transpose,
     "softmax": _softmax,
+    "SoftmaxActivation": _softmax_activation,
 }

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 Entry = tuple[int, int, int]
 T = TypeVar("T")
+LARGEST_SYMBOL = 8 << 20  # bytes; a resnet-50 detector's has 0.13 MB
+_MOST_NODES = 50_000  # a resnet-50 detector has 544
+_LARGEST_INDEX = 1 << 31
+_SHOWN = 200  # characters of a fault that a message quotes
 _MISSING_VALUES = (None, "None", "")
 _EXHAUSTED = (OverflowError, RecursionError, MemoryError)
 _FLAGS = {"True": True, "true": True, "1": True, "False": False, "false": False, "0": False}
@@ -143,17 +147,19 @@ class Graph:
         return json.dumps(content, indent=1) + "\n"
 
 
-def parse_symbol(content: bytes, origin: str) -> Graph:
+def parse_symbol(content: bytes | bytearray, origin: str) -> Graph:
     """Read a symbol file; `origin` names it in errors. InputError where it is no symbol."""
     try:
+        _refuse_more(len(content), LARGEST_SYMBOL, "bytes")  # JSON takes 25 times its size, parsed
         saved = json.loads(content)
+        _refuse_more(len(saved["nodes"]), _MOST_NODES, "nodes")
         json.dumps(saved, ensure_ascii=False).encode()  # a lone surrogate can't be written again
         nodes = tuple(_parse_node(index, node) for index, node in enumerate(saved["nodes"]))
         heads = tuple(_parse_entry(entry, len(nodes)) for entry in saved["heads"])
-        attrs = dict(saved.get("attrs") or {})
+        attrs = _parse_mapping(saved.get("attrs"))
     except (ValueError, TypeError, KeyError, AttributeError, *_EXHAUSTED) as error:
         raise InputError(
-            f"{origin} is not an MXNet symbol ({type(error).__name__}: {error}); "
+            f"{origin} is not an MXNet symbol ({type(error).__name__}: {str(error)[:_SHOWN]}); "
             "take the artifact from the training job again"
         ) from None
     return Graph(nodes, heads, attrs)
@@ -162,13 +168,39 @@ def parse_symbol(content: bytes, origin: str) -> Graph:
 def _parse_node(index: int, saved: Mapping[str, object]) -> Node:
     attrs: dict[str, str] = {}
     for key in ("attr", "param", "attrs"):
-        attrs |= {str(k): str(v) for k, v in dict(saved.get(key) or {}).items()}  # type: ignore[call-overload]
+        attrs |= {k: _parse_text(v) for k, v in _parse_mapping(saved.get(key)).items()}
     inputs = tuple(_parse_entry(entry, index) for entry in saved["inputs"])  # type: ignore[attr-defined]
-    return Node(str(saved["op"]), str(saved["name"]), attrs, inputs)
+    return Node(_parse_text(saved["op"]), _parse_text(saved["name"]), attrs, inputs)
 
 
-def _parse_entry(saved: list[int], limit: int) -> Entry:
-    node, output, *version = (int(number) for number in saved)
-    if not 0 <= node < limit or output < 0:
+def _parse_mapping(saved: object) -> dict[str, object]:
+    if not isinstance(saved, dict | None):
+        raise TypeError(f"attributes are {type(saved).__name__}")
+    return saved or {}
+
+
+def _parse_text(saved: object) -> str:
+    if isinstance(saved, list | dict):
+        raise TypeError(f"a {type(saved).__name__} stands where text should")
+    return str(saved)
+
+
+def _parse_entry(saved: list[object], limit: int) -> Entry:
+    """Read [node, output] or [node, output, version], of a node before the limit."""
+    if not 2 <= len(saved) <= 3:
+        raise ValueError(f"an input of {len(saved)} numbers")
+    node, output, version = (_parse_index(number) for number in (*saved, 0)[:3])
+    if node >= limit:
         raise ValueError(f"input {saved} points at no earlier node")
-    return node, output, version[0] if version else 0
+    return node, output, version
+
+
+def _parse_index(saved: object) -> int:
+    if type(saved) is not int or not 0 <= saved < _LARGEST_INDEX:
+        raise ValueError(f"input {str(saved)[:_SHOWN]} is no index")
+    return saved
+
+
+def _refuse_more(count: int, most: int, what: str) -> None:
+    if count > most:
+        raise ValueError(f"{count} {what} are more than any network's")

@@ -1,0 +1,1 @@
+"""What training left: found, fetched and parsed, without MXNet."""

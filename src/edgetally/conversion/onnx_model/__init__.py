@@ -1,0 +1,1 @@
+"""The network as ONNX: exported, folded, and in int8."""

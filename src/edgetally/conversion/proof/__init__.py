@@ -1,0 +1,1 @@
+"""Everything that was made of a network, run beside the network that was trained."""

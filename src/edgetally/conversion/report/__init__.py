@@ -1,0 +1,1 @@
+"""What a conversion tells: its record, the page, and the terminal."""
