@@ -144,7 +144,7 @@ def convert(
         del deployment, model  # a large network's hundreds of megabytes
         bundle.write(folder)
         bundle = ModelBundle.load(folder)
-        parity = _proof(artifact, bundle, pictures, verify=verify, tell=tell)
+        parity = _proof(artifact, bundle, pictures, verify=verify, tell=tell, note=note)
         if pictures:
             tell(f"calibrating int8 with {len(pictures)} images")
             bundle = _with_int8(bundle, folder, pictures, note)
@@ -266,13 +266,14 @@ def _proof(
     *,
     verify: bool | None,
     tell: Callable[[str], None],
+    note: Callable[[str], None],
 ) -> tuple[Parity, ...]:
     if verify is False:
         return ()
     from edgetally.conversion.proof import verification  # noqa: PLC0415 - loads the runtimes
 
     if verify is None and verification.can_verify() is None:
-        tell("not verified: that needs MXNet, or both openvino and onnxruntime")
+        note("not verified: that needs MXNet, or both openvino and onnxruntime")
         return ()
     return verification.verify(artifact, bundle, pictures[:_VERIFIED_PICTURES], tell)
 

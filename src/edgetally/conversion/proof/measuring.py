@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from edgetally.conversion.proof.agreement import agreement
+import numpy as np
+
+from edgetally.conversion.proof.agreement import CONFIDENT, agreement
 from edgetally.conversion.proof.timing import measure_timings
 from edgetally.conversion.report.samples import MOST_SAMPLES, Sample
 from edgetally.detector import Detector
@@ -13,7 +15,6 @@ from edgetally.detector import Detector
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from edgetally.bundle import ModelBundle
@@ -52,14 +53,26 @@ def measure(
             found = _detections(bundle, engine, "int8", pictures)
             agreements.append(agreement(engine, "int8", reference, found, len(bundle.classes)))
             shown.setdefault("int8", found)
+    if not shown:
+        return Measurements(timings)
+    chosen = _telling(next(iter(shown.values())))
+    forms = {form: [found[number] for number in chosen] for form, found in shown.items()}
     if ("mxnet", "fp32") in runnable:
-        mxnet = _detections(bundle, "mxnet", "fp32", pictures[:MOST_SAMPLES])
-        shown = {"MXNet": mxnet, **shown}
+        drawn = [pictures[number] for number in chosen]
+        forms = {"MXNet": _detections(bundle, "mxnet", "fp32", drawn), **forms}
     samples = tuple(
-        Sample(picture, {form: found[number] for form, found in shown.items()})
-        for number, picture in enumerate(pictures[:MOST_SAMPLES])
+        Sample(pictures[number], {form: found[place] for form, found in forms.items()})
+        for place, number in enumerate(chosen)
     )
     return Measurements(timings, tuple(agreements), samples)
+
+
+def _telling(found: Sequence[Detections]) -> list[int]:
+    """Choose pictures to draw: spread over those in which something is seen, then any."""
+    seen = [number for number, each in enumerate(found) if np.any(each.scores >= CONFIDENT)]
+    blank = [number for number in range(len(found)) if number not in seen]
+    spread = [seen[place * len(seen) // MOST_SAMPLES] for place in range(MOST_SAMPLES) if seen]
+    return sorted([*dict.fromkeys(spread), *blank][:MOST_SAMPLES])
 
 
 def _detections(
