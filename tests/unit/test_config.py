@@ -100,10 +100,11 @@ def test_a_number_of_any_length_is_refused_in_one_line(key: str) -> None:
 
 
 def test_an_unknown_key_far_from_any_other_comes_with_the_known_ones() -> None:
-    text = error_of(content_with(("cameras", 0, "motionGate"), 1))
-    assert text == (
-        "unknown key cameras[0].motionGate; did you mean 'name'? "
-        "known are name, source, fps, maxFrames, masks, zones, lines"
+    text = error_of(content_with(("cameras", 0, "zzzz"), 1))
+    assert text.startswith("unknown key cameras[0].zzzz; did you mean ")
+    assert text.endswith(
+        "? known are name, source, fps, maxFrames, buffer, width, height, rtspTransport, "
+        "openTimeout, readTimeout, watch, rotate, region, motionGate, masks, zones, lines"
     )
 
 

@@ -21,6 +21,7 @@ _NO_LEVEL = r"/+#\x00-\x1f\x7f-\x9f"
 NAME_PATTERN = rf"^[^{_NO_LEVEL}\s][^{_NO_LEVEL}]*$"
 PREFIX_PATTERN = rf"^[^{_NO_LEVEL}\s$][^{_NO_LEVEL}\s]*(/[^{_NO_LEVEL}\s]+)*$"
 _FLAT = 1e-9
+_SMALLEST_REGION = 0.01
 
 
 def quoted(value: object) -> str:
@@ -63,10 +64,26 @@ def _usable_source(value: str) -> str:
     return value
 
 
+def _within_frame(region: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
+    xmin, ymin, xmax, ymax = region
+    if xmax - xmin < _SMALLEST_REGION or ymax - ymin < _SMALLEST_REGION:
+        raise ValueError("expected xmin, ymin, xmax, ymax, at least a hundredth of the frame apart")
+    return region
+
+
+def _whole(value: object) -> object:
+    is_number = isinstance(value, str) and value.strip().isdecimal()
+    return int(str(value)) if is_number else value
+
+
 NoSwitch = BeforeValidator(_no_switch)
+Rotation = Annotated[Literal[0, 90, 180, 270], BeforeValidator(_whole), NoSwitch]
 Fraction = Annotated[float, Field(ge=0, le=1), NoSwitch]
 Point = tuple[Fraction, Fraction]
 Polygon = Annotated[tuple[Point, ...], Field(min_length=3), AfterValidator(_has_area)]
+Region = Annotated[tuple[Fraction, Fraction, Fraction, Fraction], AfterValidator(_within_frame)]
+PixelCount = Annotated[int, Field(gt=0, le=16384), NoSwitch]
+Seconds = Annotated[float, Field(gt=0, le=86400), NoSwitch]
 Vector = tuple[Annotated[float, NoSwitch], Annotated[float, NoSwitch]]
 UsablePath = Annotated[Path, BeforeValidator(_usable_path)]
 Name = Annotated[str, Field(pattern=NAME_PATTERN, max_length=64, coerce_numbers_to_str=True)]
@@ -92,6 +109,10 @@ class ModelConfig(Section):
     path: UsablePath = Field(description="Folder of the model bundle.")
     engine: EngineName = Field("auto", description="Runtime; auto takes the best one installed.")
     precision: Precision = Field("auto", description="Arithmetic of the engine; auto is fp32.")
+    tuning: UsablePath | None = Field(
+        None,
+        description="File that edgetally tune wrote, for auto; absent: its place of this user.",
+    )
     score_threshold: Fraction = Field(
         0.5,
         description="Detections from this score on count; the tracker uses weaker ones only "
@@ -131,6 +152,15 @@ class ZoneConfig(Section):
     classes: tuple[str, ...] = Field((), description="Classes that count; none named: all.")
 
 
+class MotionGateConfig(Section):
+    """Leaving out the detector while nothing moves."""
+
+    enabled: bool = Field(False, description="Whether still frames are not looked at.")
+    max_idle: Seconds = Field(
+        10.0, description="Seconds after which a still frame is looked at anyway."
+    )
+
+
 class CameraConfig(Section):
     """A camera and what is counted in its view."""
 
@@ -138,7 +168,8 @@ class CameraConfig(Section):
     source: Annotated[
         str, Field(min_length=1, coerce_numbers_to_str=True), AfterValidator(_usable_source)
     ] = Field(
-        description="A camera index, a device, a URL, a video file or a folder of images.",
+        description="A camera index, a device, a URL, a video file, a folder or glob of images, a "
+        "GStreamer pipeline, or test: for a moving pattern.",
     )
     fps: Annotated[float, Field(gt=0, le=240), NoSwitch] | None = Field(
         None, description="Frames taken a second; absent: all. Timing of a folder of images."
@@ -146,6 +177,30 @@ class CameraConfig(Section):
     max_frames: Annotated[int, Field(gt=0), NoSwitch] | None = Field(
         None, description="Stop after so many frames; absent: never."
     )
+    buffer: Literal["auto", "newest", "every"] = Field(
+        "auto",
+        description="newest: a frame that nobody took gives way to the next; every: the source "
+        "waits; auto: newest for a live source, every for files.",
+    )
+    width: PixelCount | None = Field(None, description="Width asked of a local camera, in pixels.")
+    height: PixelCount | None = Field(
+        None, description="Height asked of a local camera, in pixels."
+    )
+    rtsp_transport: Literal["tcp", "udp"] = Field("tcp", description="How RTSP carries its video.")
+    open_timeout: Seconds = Field(10.0, description="Seconds in which a source must open.")
+    read_timeout: Seconds = Field(
+        10.0, description="Seconds without a frame after which a live source is opened anew."
+    )
+    watch: bool = Field(False, description="Wait for new images in a folder, for ever.")
+    rotate: Rotation = Field(
+        0, description="Degrees by which each frame is turned clockwise before anything else."
+    )
+    region: Region | None = Field(
+        None,
+        description="Part of the frame (xmin, ymin, xmax, ymax in 0-1) that the detector sees; "
+        "everything else stays in 0-1 of the whole frame.",
+    )
+    motion_gate: MotionGateConfig = MotionGateConfig()
     masks: tuple[Polygon, ...] = Field(
         (), description="Areas that are blacked out before anything sees the frame."
     )
