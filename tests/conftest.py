@@ -14,6 +14,7 @@ from edgetally.demo.network import training_symbol
 from edgetally.mxnet_compat import import_mxnet
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from edgetally.bundle import ModelBundle
@@ -96,6 +97,14 @@ def _train_norms(mx: Any, module: Any, seed: int) -> None:
             if values is not None:
                 array[:] = mx.nd.array(values)
     module.set_params(arguments, states)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def untuned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep what this user's `edgetally tune` chose out of the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EDGETALLY_TUNING", str(tmp_path_factory.mktemp("tuning") / "tuning.json"))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
 from edgetally.errors import InputError
+from edgetally.ordinary_file import open_ordinary, read_ordinary
+from edgetally.shortened import shortened
 
 FORMAT = "edgetally.bundle/1"
 MANIFEST_NAME = "bundle.json"
@@ -19,6 +21,8 @@ Source = Literal["symbol", "hyperparameters", "command line", "default"]
 FileRole = Literal["mxnet-symbol", "mxnet-params", "onnx", "onnx-int8"]
 T = TypeVar("T")
 _OWN_HASH = "manifestSha256"
+_LARGEST_MANIFEST = 16 << 20
+_LARGEST_FILE = 2 << 30  # protobuf, and so model.onnx, ends here
 
 
 class _Value(BaseModel):
@@ -115,17 +119,25 @@ class ModelBundle(_Value):
         """
         manifest = folder / MANIFEST_NAME
         try:
-            content = manifest.read_bytes()
-        except OSError:
+            content = read_ordinary(manifest, _LARGEST_MANIFEST)
+        except (FileNotFoundError, NotADirectoryError):
             raise InputError(
-                f"{folder} is not a model bundle (no readable {MANIFEST_NAME}); make one with "
-                f"'edgetally convert model.tar.gz --output {folder}'"
+                f"{shortened(folder)} is not a model bundle (no {MANIFEST_NAME}); make one with "
+                f"'edgetally convert model.tar.gz --output {shortened(folder)}'"
+            ) from None
+        except OSError as error:
+            raise InputError(
+                f"{shortened(folder)} is not a model bundle ({MANIFEST_NAME} can't be read: "
+                f"{error.strerror}); give a readable bundle, or convert the model again"
             ) from None
         try:
             parsed = json.loads(content)
-        except ValueError as error:
+            unchanged = isinstance(parsed, dict) and parsed.pop(_OWN_HASH, "") == _hash_of_rest(
+                parsed
+            )
+        except (ValueError, RecursionError) as error:
             raise InputError(f"{manifest}: no JSON ({error}); convert the model again") from None
-        if not isinstance(parsed, dict) or parsed.pop(_OWN_HASH, None) != _hash_of_rest(parsed):
+        if not unchanged:
             raise InputError(
                 f"{manifest} was changed since the conversion; convert the model again"
             )
@@ -133,7 +145,7 @@ class ModelBundle(_Value):
             bundle = cls.model_validate(parsed, by_alias=True, by_name=False)
         except ValidationError as error:
             first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"]) or "the file"
+            where = shortened(".".join(str(part) for part in first["loc"])) or "the file"
             raise InputError(
                 f"{manifest}: {where}: {first['msg']}; convert the model again"
             ) from None
@@ -145,9 +157,9 @@ class ModelBundle(_Value):
 
 
 def sha256_of(path: Path) -> str:
-    """Hash a file's content, in hex."""
+    """Hash an ordinary file's content, in hex. OSError where it can't be read or is no file."""
     digest = hashlib.sha256()
-    with path.open("rb") as stream:
+    with open_ordinary(path, _LARGEST_FILE) as stream:
         while block := stream.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
@@ -163,14 +175,23 @@ def _hash_of_rest(content: dict[str, Any]) -> str:
 
 def _check(folder: Path, entry: BundleFile) -> None:
     path = folder / entry.path
-    if not path.resolve().is_relative_to(folder.resolve()):
-        raise InputError(f"{folder}: {entry.path} lies outside the bundle; convert the model again")
+    shown = shortened(path)
+    try:
+        inside = path.resolve().is_relative_to(folder.resolve())
+    except (OSError, ValueError, RuntimeError):  # no possible path, or links in a ring
+        raise InputError(
+            f"{folder}: {shortened(repr(entry.path))} leads nowhere; convert the model again"
+        ) from None
+    if not inside:
+        raise InputError(
+            f"{folder}: {shortened(entry.path)} lies outside the bundle; convert the model again"
+        )
     try:
         found = sha256_of(path)
     except OSError as error:
-        raise InputError(f"{path}: {error.strerror or error}; convert the model again") from None
+        raise InputError(f"{shown}: {error.strerror or error}; convert the model again") from None
     if found != entry.sha256:
         raise InputError(
-            f"{path} was changed since the conversion (sha256 {found[:12]}…, "
+            f"{shown} was changed since the conversion (sha256 {found[:12]}…, "
             f"{MANIFEST_NAME} says {entry.sha256[:12]}…); convert the model again"
         )

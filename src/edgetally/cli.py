@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import signal
 import sys
 import traceback
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
@@ -30,6 +32,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+# click's base of all that is wrong with a command line; newer versions of typer bring their own.
+_UsageError: Any = next(
+    kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException"
+)
+_LONGEST = 1000  # characters of a line that is told
 _MODEL = Path("models/boxes/bundle")
 EngineOption = Annotated[
     EngineName, typer.Option(help="Runtime that executes the model; auto: the best installed.")
@@ -137,6 +144,8 @@ def convert(
         from edgetally.conversion.artifact.aws import artifact_of  # noqa: PLC0415 - needs an extra
 
         source = artifact_of(training_job)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _leave)
     bundle = convert_artifact(
         source or "",
         output,
@@ -150,7 +159,7 @@ def convert(
         overwrite=overwrite,
         archive=archive,
         progress=_show_progress if sys.stderr.isatty() else None,
-        warn=lambda line: typer.echo(f"edgetally: note: {line}", err=True),
+        warn=lambda line: typer.echo(f"edgetally: note: {_one_line(line)}", err=True),
     )
     typer.echo(
         f"{output}: {bundle.name} {bundle.version}, {bundle.architecture}, "
@@ -161,8 +170,8 @@ def convert(
 @app.command()
 def inspect(
     path: Annotated[
-        Path,
-        typer.Argument(help="A bundle's folder or bundle.json, or an artifact that convert reads."),
+        str,
+        typer.Argument(help="A bundle's folder or archive, or an artifact that convert reads."),
     ],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
@@ -180,7 +189,59 @@ def inspect(
 
 
 def _show_progress(line: str) -> None:
-    typer.echo(line, err=True)
+    typer.echo(_one_line(line), err=True)
+
+
+def _leave(number: int, _frame: FrameType | None) -> None:
+    """End as the signal would, but tidy up on the way."""
+    sys.exit(128 + number)
+
+
+@app.command()
+def tune(
+    model: Annotated[Path, typer.Argument(help="Folder of the bundle.", metavar="BUNDLE")],
+    cameras: Annotated[int, typer.Option(help="How many cameras it has to serve.")] = 1,
+    fps: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option(help="Frames a second that each camera wants; absent: as many as it can."),
+    ] = None,
+    calibration: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(
+            help="Folder of pictures that the cameras took; bf16 and int8 are only chosen where "
+            "they find on them what fp32 does.",
+            metavar="FOLDER",
+        ),
+    ] = None,
+    allow_smaller_input: Annotated[
+        bool,
+        typer.Option("--allow-smaller-input", help="Show what smaller inputs cost and bring, too."),
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Measure every engine on this device, and let engine auto use the best from then on.
+
+    Example: edgetally tune boxes --cameras 4 --fps 5 --calibration pictures
+    """
+    from edgetally.bundle import ModelBundle  # noqa: PLC0415
+    from edgetally.engines.tuned import write_choice  # noqa: PLC0415
+    from edgetally.tuning import PictureFolder  # noqa: PLC0415 - loads OpenCV
+    from edgetally.tuning import tune as measure  # noqa: PLC0415
+
+    tuning = measure(
+        ModelBundle.load(model),
+        cameras=cameras,
+        fps=fps,
+        pictures=PictureFolder(calibration) if calibration is not None else (),
+        allow_smaller_input=allow_smaller_input,
+        tell=_show_progress if sys.stderr.isatty() else None,
+    )
+    if as_json:
+        typer.echo(tuning.to_json())
+    else:
+        tuning.show(sys.stdout)
+    path = write_choice(tuning.choice)
+    typer.echo(f"edgetally: note: engine auto uses it from now on ({path})", err=True)
 
 
 @app.command()
@@ -295,12 +356,24 @@ def version() -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Run a command and exit: 0 done, 1 failed, 2 bad input."""
     given = sys.argv[1:] if arguments is None else arguments
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a name that the terminal can't show
+    if not sys.warnoptions:
+        warnings.simplefilter("default" if "--debug" in given else "ignore")
     try:
-        app(given, prog_name="edgetally")
+        sys.exit(app(given, prog_name="edgetally", standalone_mode=False))
+    except _UsageError as error:
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context else "edgetally"
+        text = _one_line(error.format_message()).rstrip(".")
+        if text:  # none where the help was asked for by giving nothing
+            typer.echo(f"edgetally: {text}; see {command} --help", err=True)
+        sys.exit(2)
     except EdgetallyError as error:
         _tell(error, given)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):
         sys.exit(130)
     except Exception as error:  # noqa: BLE001 - a user gets a line, not a traceback
         _tell(error, given)
@@ -312,4 +385,13 @@ def _tell(error: Exception, given: list[str]) -> None:
         traceback.print_exception(error)
     known = isinstance(error, EdgetallyError)
     text = str(error) if known else f"{type(error).__name__}: {error}; --debug tells more"
-    typer.echo(f"edgetally: {' '.join(text.split())}", err=True)
+    typer.echo(f"edgetally: {_one_line(text)}", err=True)
+
+
+def _one_line(text: str) -> str:
+    """Make a text fit to print: spaces for line ends, no control characters, no novel."""
+    shown = " ".join(text.split())
+    shown = "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in shown)
+    return (
+        shown if len(shown) <= _LONGEST else f"{shown[: _LONGEST // 2]} … {shown[-_LONGEST // 2 :]}"
+    )

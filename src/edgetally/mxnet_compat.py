@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import warnings
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,9 @@ def import_mxnet() -> Any:
             setattr(np, name, builtin)
     os.environ.setdefault("MXNET_SUBGRAPH_VERBOSE", "0")  # else each bind writes to stderr
     try:
-        return importlib.import_module("mxnet")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # its own, of newer Pythons; -W error makes them errors
+            return importlib.import_module("mxnet")
     except ImportError as error:
         raise InputError(
             f"MXNet can't be imported ({error}); install it with pip install 'edgetally[mxnet]' "

@@ -9,13 +9,13 @@ from edgetally.bundle import ModelBundle
 from edgetally.conversion.report.record import (
     RECORD_NAME,
     REPORT_NAME,
-    Agreement,
     ConversionRecord,
     GraphSummary,
     Machine,
     Parity,
     Timing,
 )
+from edgetally.detector.agreement import Agreement
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -53,7 +53,9 @@ def bundle_folder(bundle: ModelBundle, tmp_path: Path) -> Path:
     return shutil.copytree(bundle.file("onnx").parent, tmp_path / "bundle")
 
 
-@pytest.mark.parametrize("command", ["convert", "inspect", "run", "detect", "demo", "version"])
+@pytest.mark.parametrize(
+    "command", ["convert", "inspect", "tune", "run", "detect", "demo", "version"]
+)
 def test_every_command_explains_itself(command: str) -> None:
     done = edgetally(command, "--help")
     assert done.returncode == 0

@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import os
 import pty
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 import pytest
-from training_job import edit_hyperparameters, tree, unpacked
+from training_job import edit_hyperparameters, edit_params, tree, unpacked
 
 from edgetally.bundle import ModelBundle
 
@@ -175,7 +177,7 @@ def test_settings_of_the_command_line_are_told_and_kept(artifact: Path, tmp_path
     [
         (["--nms-threshold", "0"], "--nms-threshold 0 must be above 0"),
         (["--nms-threshold", "nan"], "--nms-threshold nan must be above 0"),
-        (["--nms-topk", "0"], "--nms-topk 0 must be 1 or more"),
+        (["--nms-topk", "0"], "--nms-topk 0 must be 1 to 2147483647"),
         (["--score-floor", "1"], "--score-floor 1 must be 0 or more"),
         (["--image-shape", "0"], "--image-shape 0 must be between"),
         (["--image-shape", "512"], "hyperparams.json says 300"),
@@ -200,3 +202,99 @@ def test_neither_source_nor_job_is_one_line(tmp_path: Path) -> None:
     done = convert("-o", tmp_path / "boxes")
     assert done.returncode == 2
     assert done.stderr == "edgetally: give either a SOURCE or --training-job, and not both\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (["--bogus"], "No such option: --bogus; see edgetally convert --help"),
+        (["--nms-threshold", "abc"], "'--nms-threshold'"),
+        ([], "Missing option '--output'"),
+    ],
+    ids=" ".join,
+)
+def test_a_command_line_that_makes_no_sense_is_one_line(arguments: list[str], problem: str) -> None:
+    done = convert("model.tar.gz", *arguments)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert problem in done.stderr
+
+
+def test_a_symbol_of_an_older_mxnet_is_converted_in_silence(artifact: Path, tmp_path: Path) -> None:
+    job = unpacked(artifact, tmp_path / "job")
+    symbol = json.loads((job / "model_algo_1-symbol.json").read_text())
+    symbol["attrs"] = {"mxnet_version": ["int", 10300]}
+    (job / "model_algo_1-symbol.json").write_text(json.dumps(symbol))
+    done = convert(job, "-o", tmp_path / "boxes")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_archive_that_is_converted_is_never_replaced(artifact: Path, tmp_path: Path) -> None:
+    source = tmp_path / "boxes.tar.gz"
+    source.write_bytes(artifact.read_bytes())
+    flags = ("--no-verify", "--archive", "--overwrite")
+    done = convert(source, "-o", tmp_path / "boxes", *flags)
+    assert done.returncode == 2
+    assert "is what is converted" in done.stderr
+    done = convert(artifact, "-o", tmp_path / "boxes", *flags)
+    assert done.returncode == 2
+    assert "is no bundle's archive" in done.stderr
+    assert source.read_bytes() == artifact.read_bytes()
+    assert not (tmp_path / "boxes").exists()
+    source.unlink()
+    for _ in range(2):  # its own archive is replaced
+        assert convert(artifact, "-o", tmp_path / "boxes", *flags).returncode == 0
+
+
+def test_an_output_is_where_its_path_leads(artifact: Path, tmp_path: Path) -> None:
+    output = tmp_path / "absent" / ".." / "boxes"
+    assert convert(artifact, "-o", output, "--no-verify").returncode == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["boxes"]
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
+    done = convert(artifact, "-o", loop / "boxes", "--no-verify")
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+
+
+def _hears_interrupts() -> None:
+    """What a shell runs in the background is started deaf to SIGINT, and its children, too."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_conversion_that_is_ended_leaves_nothing(
+    number: signal.Signals, artifact: Path, images: Path, tmp_path: Path
+) -> None:
+    arguments = [str(artifact), "-o", str(tmp_path / "boxes"), "--calibration", str(images)]
+    with subprocess.Popen([*COMMAND, *arguments], preexec_fn=_hears_interrupts) as process:
+        while not any(tmp_path.iterdir()):  # its folder stands as soon as there is much to do
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.send_signal(number)
+    assert process.returncode == (130 if number == signal.SIGINT else 128 + number)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_conversion_left_is_removed_by_a_later_one(
+    artifact: Path, tmp_path: Path
+) -> None:
+    with subprocess.Popen([*COMMAND, str(artifact), "-o", str(tmp_path / "boxes")]) as process:
+        while not any(tmp_path.iterdir()):
+            time.sleep(0.01)
+        process.kill()
+    (left,) = tmp_path.iterdir()
+    assert convert(artifact, "-o", tmp_path / "one", "--no-verify").returncode == 0
+    assert left.exists()  # so young a folder may be another's, who has not locked it yet
+    os.utime(left, (0, 0))
+    assert convert(artifact, "-o", tmp_path / "two", "--no-verify").returncode == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["one", "two"]
+
+
+def test_variances_of_an_untrained_network_are_told(artifact: Path, tmp_path: Path) -> None:
+    job = unpacked(artifact, tmp_path / "job")
+    name = "aux:bn0_moving_var"
+    edit_params(job, lambda arrays: arrays.update({name: -arrays[name]}))
+    done = convert(job, "-o", tmp_path / "boxes", "--no-verify")
+    assert done.returncode == 0
+    assert "1 BatchNorms (bn0) have negative moving variances" in done.stderr

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
 import json
+import lzma
 import os
 import tarfile
 import time
 import tracemalloc
+import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -352,6 +355,35 @@ FOREIGN: dict[str, tuple[dict[str, bytes], str]] = {
         TRIO | {HYPERPARAMETERS_NAME: b'{"backbone": "resnet-50", "crop_size": "240"}'},
         SEGMENTATION,
     ),
+    "Faster R-CNN": (
+        {
+            "f-symbol.json": symbol("_contrib_box_decode", "_contrib_box_nms", "_contrib_ROIAlign"),
+            "f-0000.params": WEIGHTS,
+        },
+        "this network is a Faster R-CNN or Mask R-CNN, like those of GluonCV; only an SSD can be",
+    ),
+    "YOLO": (
+        {
+            "yolo3-symbol.json": symbol("sigmoid", "exp", "Concat", "_contrib_box_nms"),
+            "yolo3-0000.params": WEIGHTS,
+        },
+        "this network is a YOLO, like those of GluonCV; only an SSD",
+    ),
+    "CenterNet": (
+        {
+            "net-symbol.json": symbol("Deconvolution", "sigmoid", "topk", "gather_nd"),
+            "net-0000.params": WEIGHTS,
+        },
+        "this network is a CenterNet, like those of GluonCV; only an SSD",
+    ),
+    "a detector of another kind": (
+        {"net-symbol.json": symbol("exp", "_contrib_box_nms"), "net-0000.params": WEIGHTS},
+        "this network is a detector of GluonCV that is no SSD; only an SSD",
+    ),
+    "an archive within": (
+        {"model.tar.gz": b"", "notes.txt": b""},
+        "is no artifact but holds model.tar.gz; give that file itself",
+    ),
     "TensorFlow": ({"saved_model.pb": b"", "labels.json": b""}, "this is a TensorFlow SavedModel"),
     "PyTorch": ({"model.pt": b""}, "this is a PyTorch model, not of the built-in Object Detection"),
     "PyTorch weights": ({"frcnn.pth": b"", "notes.txt": b""}, "this is a PyTorch model"),
@@ -435,3 +467,49 @@ def test_a_large_artifact_is_held_once(tmp_path: Path) -> None:
         tracemalloc.stop()
     assert peak < 1.5 * weights.nbytes
     np.testing.assert_array_equal(found.params["arg:w"], weights)
+
+
+@pytest.mark.parametrize("in_gzip", [True, False])
+@pytest.mark.parametrize("packing", ["a zip archive", "packed with bzip2", "packed with xz"])
+def test_another_packing_is_named(packing: str, in_gzip: bool, tmp_path: Path) -> None:
+    content = packed(tmp_path / "model.tar", entries(TRIO), "w").read_bytes()
+    if "zip archive" in packing:
+        made = io.BytesIO()
+        with zipfile.ZipFile(made, "w") as out:
+            for name, member in TRIO.items():
+                out.writestr(name, member)
+        content = made.getvalue()
+    else:
+        content = bz2.compress(content) if "bzip2" in packing else lzma.compress(content)
+    source = tmp_path / "model.tar.gz"
+    source.write_bytes(gzip.compress(content) if in_gzip else content)
+    told = f"holds, in gzip, what is {packing}" if in_gzip else f"is {packing}"
+    assert f": this {told}; give the model.tar.gz that the job wrote" in refusal(source)
+
+
+def test_gzip_in_gzip_is_told(tmp_path: Path) -> None:
+    once = packed(tmp_path / "model.tar.gz", entries(TRIO)).read_bytes()
+    (tmp_path / "twice.tar.gz").write_bytes(gzip.compress(once))
+    assert "is packed with gzip twice; unpack it once" in refusal(tmp_path / "twice.tar.gz")
+
+
+@pytest.mark.parametrize("leftover", ["PaxHeader", "PaxHeaders.1234", "out/PaxHeaders.0", "._"])
+@pytest.mark.parametrize("members", [TRIO, PAIR], ids=["SageMaker's", "exported"])
+def test_what_a_tar_or_macos_left_beside_the_files_is_passed_over(
+    members: dict[str, bytes], leftover: str, tmp_path: Path
+) -> None:
+    slash = "" if leftover == "._" else "/"
+    others = {f"{leftover}{slash}{name}": b"30 mtime=1" for name in members}
+    for first, second in ((others, members), (members, others)):
+        source = packed(tmp_path / "model.tar.gz", entries(first | second))
+        assert TrainingArtifact.read(source).params["arg:w"].tolist() == list(range(6))
+
+
+def test_macos_files_in_a_folder_are_passed_over(tmp_path: Path) -> None:
+    job = folder(tmp_path / "job", PAIR | {f"._{name}": b"" for name in PAIR})
+    assert TrainingArtifact.read(job).name == "ssd"
+
+
+def test_a_long_path_is_cut_in_errors() -> None:
+    assert len(refusal(Path("x" * 5000))) < 400
+    assert len(refusal(Path("a\0b" * 5000))) < 400

@@ -107,7 +107,7 @@ BAD_JOBS: dict[str, tuple[Damage, str]] = {
     ),
     "absurd padding": (
         symbol(lambda nodes: nodes["conv0"]["attrs"].update(pad="(1000000, 1000000)")),
-        "needs more memory than there is",
+        "pad 1000000 make no window",
     ),
     "no heads": (
         symbol(lambda nodes: nodes["cls_prob"].update(name="softmax")),
@@ -131,7 +131,7 @@ BAD_JOBS: dict[str, tuple[Damage, str]] = {
     ),
     "inputs missing": (
         symbol(lambda nodes: nodes["bn0"].update(inputs=nodes["bn0"]["inputs"][:3])),
-        r"node bn0 \(BatchNorm\) does not fit",
+        "hold aux:bn0_moving_mean, which the network does not have",
     ),
     "anchors without sizes": (
         symbol(lambda nodes: nodes["_plus12_anchors"]["attrs"].update(sizes="()")),
@@ -200,7 +200,7 @@ def test_class_names_must_fit_the_model(
         ({"version": " "}, "--version ' ' must not be empty"),
         ({"source": Path("a\0b")}, "is no path"),
         ({"output": Path("a\0b")}, "is no path"),
-        ({"output": Path("/")}, "--name '' must not be empty"),
+        ({"output": Path("/")}, "folder's name '' must not be empty"),
     ],
 )
 def test_a_bad_argument_is_one_line_and_leaves_nothing(

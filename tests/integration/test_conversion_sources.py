@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import socket
 import sys
@@ -10,10 +11,15 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import cv2
+import numpy as np
 import pytest
 
+from edgetally.conversion import convert
 from edgetally.conversion.artifact.aws import artifact_of, fetch
 from edgetally.conversion.artifact.class_names import read_class_names
+from edgetally.conversion.report.inspection import describe
+from edgetally.conversion.report.record import ConversionRecord
 from edgetally.errors import InputError
 
 if TYPE_CHECKING:
@@ -284,6 +290,7 @@ def test_what_s3_does_not_give_is_one_line_and_leaves_nothing(
         ("model.tar.gz", "names no bucket"),
         (f"s3://{BUCKET}/{'k' * 1025}", "can't be an object's key"),
         (f"s3://{BUCKET}/a\nb", "can't be an object's key"),
+        ("s3://" + "b" * 9000, r"b… \(9007 characters\) names no bucket"),
     ],
 )
 def test_an_address_without_an_object_is_one_line_and_leaves_nothing(
@@ -293,6 +300,10 @@ def test_an_address_without_an_object_is_one_line_and_leaves_nothing(
         fetch(uri, into, limit=1 << 30)
     refused(caught)
     assert list(into.iterdir()) == []
+
+
+def test_an_address_may_begin_in_capitals(stored: None, into: Path) -> None:
+    assert fetch(f"S3{URI[2:]}", into, limit=len(CONTENT)).read_bytes() == CONTENT
 
 
 def test_an_object_past_the_limit_is_not_fetched(stored: None, into: Path) -> None:
@@ -323,7 +334,11 @@ def test_a_key_of_any_text_stays_inside_the_folder(into: Path, s3: Any, stored: 
         ({"AWS_SECRET_ACCESS_KEY": None}, "no AWS credentials"),
         ({"AWS_PROFILE": "nobody"}, "AWS_PROFILE names a profile that does not exist"),
         ({"AWS_DEFAULT_REGION": None}, "no AWS region; set AWS_DEFAULT_REGION"),
-        ({"AWS_ENDPOINT_URL": "nonsense"}, "is no URL"),
+        ({"AWS_ENDPOINT_URL": "nonsense"}, "AWS_ENDPOINT_URL.* is no URL"),
+        ({"AWS_DEFAULT_REGION": "x y"}, "AWS_DEFAULT_REGION.* is no region"),
+        ({"AWS_MAX_ATTEMPTS": "x"}, "AWS_MAX_ATTEMPTS.* is no number"),
+        ({"AWS_MAX_ATTEMPTS": "0"}, "AWS_MAX_ATTEMPTS.* is no number"),
+        ({"AWS_RETRY_MODE": "x"}, "AWS_RETRY_MODE is unknown"),
         ({"AWS_ENDPOINT_URL": "http://me:a-secret-of-mine@127.0.0.1:1"}, "can't be reached"),
     ],
 )
@@ -355,3 +370,45 @@ def test_a_bad_manifest_in_s3_is_named_by_its_address(s3: Any, stored: None) -> 
     s3.put_object(Bucket=BUCKET, Key="bad.manifest", Body=b"{}\n[]\n")
     with pytest.raises(InputError, match=rf"class names: s3://{BUCKET}/bad\.manifest, line 2 is"):
         read_class_names(f"s3://{BUCKET}/bad.manifest")
+
+
+def test_a_job_is_converted_calibrated_and_inspected_from_s3(
+    artifact: Path, trained: Trained, s3: Any, stored: None, tmp_path: Path
+) -> None:
+    """The whole of what lies in S3: the job's artifact, and a manifest with its pictures."""
+    uri = artifact_of(trained("boxes-whole"))
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    s3.put_object(Bucket=bucket, Key=key, Body=artifact.read_bytes())
+    lines = []
+    for number in range(2):
+        picture = np.random.default_rng(number).integers(0, 256, (90, 160, 3), np.uint8)
+        s3.put_object(
+            Bucket=bucket,
+            Key=f"frames/{number}.png",
+            Body=cv2.imencode(".png", picture)[1].tobytes(),
+        )
+        labels = {"class-map": {"0": "blue box", "1": "yellow box"}}
+        reference = f"s3://{bucket}/frames/{number}.png"
+        lines.append(json.dumps({"source-ref": reference, "bb": {}, "bb-metadata": labels}))
+    s3.put_object(Bucket=bucket, Key="output.manifest", Body="\n".join(lines).encode())
+    manifest = f"s3://{bucket}/output.manifest"
+
+    made = convert(
+        uri,
+        tmp_path / "boxes",
+        classes=read_class_names(manifest),
+        calibration=manifest,
+        verify=False,
+        timings=False,
+        archive=True,
+    )
+
+    assert made.classes == ("blue box", "yellow box")
+    assert "onnx-int8" in made.files
+    record = ConversionRecord.load(tmp_path / "boxes")
+    assert record is not None
+    assert (record.source, record.calibration_images) == (uri, 2)
+    assert describe(uri).content["convertible"] is True
+    from_archive = describe(tmp_path / "boxes.tar.gz").content
+    assert from_archive["sha256"] == made.sha256
+    assert from_archive["path"] == str(tmp_path / "boxes.tar.gz")

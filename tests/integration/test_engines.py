@@ -13,7 +13,8 @@ import pytest
 from mxnet_oracle import as_rows, assert_same, whole_model
 
 from edgetally.detector import Detector
-from edgetally.engines import create_engine
+from edgetally.engines import EngineSettings, create_engine
+from edgetally.engines.engine import network_input
 from edgetally.errors import InputError
 
 if TYPE_CHECKING:
@@ -197,3 +198,41 @@ def test_bf16_runs_only_where_it_is_asked_for(bundle: ModelBundle) -> None:
     assert 1e-5 < difference < 0.2
     fast.close()
     exact.close()
+
+
+@pytest.mark.parametrize("name", ["openvino", "onnxruntime", "mxnet"])
+@pytest.mark.parametrize("settings", [(1, 1), (2, 1), (2, 2), (1, None), (None, 2)], ids=str)
+def test_threads_and_streams_change_no_result(
+    bundle: ModelBundle, name: Any, settings: tuple[int | None, int | None]
+) -> None:
+    size = bundle.input_size
+    batches = [synthetic_frame(seed, size, size)[np.newaxis] for seed in range(6)]
+    usual = create_engine(bundle, name)
+    divided = create_engine(bundle, name, settings=EngineSettings(*settings))
+
+    futures = [divided.submit(batch) for batch in batches]
+
+    for batch, future in zip(batches, futures, strict=True):
+        expected, found = usual.infer(batch), future.result(60)
+        np.testing.assert_allclose(found.boxes, expected.boxes, rtol=0, atol=1e-5)
+        np.testing.assert_allclose(found.scores, expected.scores, rtol=0, atol=1e-5)
+    usual.close()
+    divided.close()
+
+
+def test_the_networks_input_is_written_where_it_is_told() -> None:
+    frame = synthetic_frame(1, 16, 16)[np.newaxis]
+    buffer = np.full((1, 3, 16, 16), np.nan, np.float32)
+
+    for order, mean, scale in (
+        ("RGB", (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
+        ("BGR", (123.0, 117.0, 104.0), (0.01, 0.02, 0.03)),
+    ):
+        found = network_input(frame, order, mean, scale, buffer)
+
+        assert found is buffer
+        channels = frame[0, :, :, ::-1] if order == "RGB" else frame[0]
+        shift, factor = np.array(mean, np.float32), np.array(scale, np.float32)
+        expected = (channels.astype(np.float32) - shift) * factor
+        np.testing.assert_array_equal(found[0], expected.transpose(2, 0, 1))
+        np.testing.assert_array_equal(network_input(frame, order, mean, scale), found)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import subprocess
 import sys
+import tracemalloc
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +26,7 @@ from edgetally.conversion.artifact.symbol import Graph, Node
 from edgetally.conversion.report.artifact_summary import summarize
 from edgetally.conversion.report.inspection import describe
 from edgetally.errors import InputError
+from locked_folder import locked_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -239,6 +242,47 @@ def test_an_exported_network_tells_its_classes_without_hyperparameters() -> None
     assert summary.nms == (("overlap_thresh", "0.45", "symbol"),)
 
 
+@pytest.mark.parametrize("on_terminal", [True, False])
+def test_a_long_value_is_cut_but_not_in_json(job: Path, on_terminal: bool) -> None:
+    edit_hyperparameters(job, optimizer="x" * 300_000)
+    stream = Terminal() if on_terminal else io.StringIO()
+    describe(job).show(stream)
+    assert "(300000 characters)" in stream.getvalue().replace("\n", "")
+    assert len(stream.getvalue()) < 30_000
+    assert json_of(job)["hyperparameters"]["optimizer"] == "x" * 300_000
+
+
+@pytest.mark.parametrize("name", ["bundle.json", "conversion.json", "model.onnx"])
+@pytest.mark.parametrize("kind", ["pipe", "device", "3 GB"])
+def test_what_is_no_ordinary_file_of_a_bundle_is_not_read(
+    made: ModelBundle, name: str, kind: str
+) -> None:
+    path = made.file("onnx").with_name(name)
+    path.unlink(missing_ok=True)
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "device":
+        path.symlink_to("/dev/zero")
+    else:
+        with path.open("wb") as file:
+            file.truncate(3 << 30)
+    tracemalloc.start()
+    try:
+        with pytest.raises(InputError, match=name):
+            describe(path.parent)
+        assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_place_that_may_not_be_seen_is_one_line() -> None:
+    with locked_folder() as folder:
+        for path in (folder, folder / "model.tar.gz", folder / "bundle.json"):
+            with pytest.raises(InputError, match=r"Permission denied\b") as caught:
+                describe(path)
+            assert "\n" not in str(caught.value)
+
+
 def test_neither_mxnet_nor_onnx_is_needed(artifact: Path) -> None:
     program = (
         "import sys; sys.modules.update(mxnet=None, onnx=None); from pathlib import Path; "
@@ -253,9 +297,11 @@ def test_neither_mxnet_nor_onnx_is_needed(artifact: Path) -> None:
     assert (content["classes"], content["convertible"]) == (2, None)
 
 
-@pytest.mark.parametrize("name", ["missing", "nul\0", "missing/bundle.json"])
+@pytest.mark.parametrize("name", ["missing", "nul\0", "missing/bundle.json", "x" * 5000, "ring"])
 def test_a_path_that_holds_nothing_is_one_line(tmp_path: Path, name: str) -> None:
+    (tmp_path / "ring").symlink_to("ring")
     with pytest.raises(InputError) as caught:
         describe(tmp_path / name)
-    assert "\n" not in str(caught.value)
+    assert str(caught.value).isprintable()  # and so one line
+    assert len(str(caught.value)) < 500
     assert "give" in str(caught.value)

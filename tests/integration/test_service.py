@@ -9,7 +9,6 @@ import cv2
 import numpy as np
 import pytest
 from jsonschema import Draft202012Validator
-from network_camera import network_camera
 
 from edgetally.config import Config, parse_config
 from edgetally.counting.ledger import Ledger
@@ -124,12 +123,15 @@ def test_the_last_messages_are_the_totals_and_a_goodbye(
         for name in bundle.classes
     }
     assert health["state"] == "stopping"
-    assert health["cameras"]["dock"] == {
-        "captured": 12,
-        "processed": 12,
-        "dropped": 0,
-        "state": "ended",
-    }
+    camera = health["cameras"]["dock"]
+    assert camera["state"] == "ended"
+    assert camera["captured"] == camera["processed"] == 12
+    assert camera["skippedStill"] == camera["reconnects"] == camera["shortfall"] == 0
+    assert set(camera["dropped"].values()) == {0}
+    assert camera["fpsWanted"] == 6
+    assert camera["fpsProcessed"] > 0
+    latency = camera["latency"]
+    assert 0 < latency["p50"] <= latency["p95"] <= latency["p99"]
 
 
 def test_nothing_waits_in_the_outbox_after_a_run(bundle: ModelBundle, tmp_path: Path) -> None:
@@ -207,21 +209,6 @@ def test_times_never_go_back_within_a_topic(bundle: ModelBundle, tmp_path: Path)
             if entry["topic"].endswith(name)
         ]
         assert times == sorted(times)
-
-
-def test_a_lost_camera_fails_and_what_it_saw_counts_while_the_others_go_on(
-    bundle: ModelBundle, tmp_path: Path
-) -> None:
-    config = configured(bundle, tmp_path)
-    with network_camera() as url:
-        lost = config.cameras[0].model_copy(update={"name": "gate", "source": url})
-        both = config.model_copy(update={"cameras": (config.cameras[0], lost)})
-        with pytest.raises(EdgetallyError, match=r"camera gate: .* delivers no more pictures"):
-            Service(both).run()
-    health = messages_in(tmp_path)[-1]["message"]["cameras"]
-    assert health["gate"]["state"] == "failed"
-    assert health["gate"]["processed"] == health["gate"]["captured"] - health["gate"]["dropped"] > 0
-    assert (health["dock"]["state"], health["dock"]["processed"]) == ("ended", 12)
 
 
 def test_two_cameras_are_counted_side_by_side(bundle: ModelBundle, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import subprocess
 import sys
@@ -14,12 +15,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgetally.capture import open_source, read_image, redact
+from edgetally.capture import SourceSettings, open_source, plan_source, read_image, redact
 from edgetally.errors import InputError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
+CUT = cv2.imencode(".jpg", np.full((48, 64, 3), 20, np.uint8))[1].tobytes()[:-20]
 GREY = np.full((48, 64, 3), 20, np.uint8)
 
 
@@ -46,6 +50,88 @@ def test_a_file_url_is_a_file_and_not_live(tmp_path: Path) -> None:
             assert (source.is_live, source.frame_count) == (False, 10)
 
 
+def test_a_glob_opens_the_images_that_it_matches(tmp_path: Path) -> None:
+    for name in ("a10.png", "a2.png", "b1.png", "a3.txt"):
+        cv2.imwrite(str(tmp_path / name) + ".png", GREY)
+        (tmp_path / f"{name}.png").rename(tmp_path / name)
+    with open_source(str(tmp_path / "a*")) as source:
+        assert (source.is_live, source.frame_count) == (False, 2)
+
+
+@pytest.mark.parametrize("source", ["0", "/dev/video9", "rtsp://cam/x", "http://cam:80/x"])
+def test_what_may_be_plugged_in_later_is_planned_without_being_opened(source: str) -> None:
+    assert plan_source(source).can_be_lost
+
+
+def test_a_pipeline_needs_an_opencv_with_gstreamer() -> None:
+    pipeline = "rtspsrc location=rtsp://u:s3cr3t@cam/x ! decodebin ! videoconvert ! appsink"
+    if cv2.videoio_registry.hasBackend(cv2.CAP_GSTREAMER):
+        assert plan_source(pipeline).can_be_lost
+        return
+    with pytest.raises(InputError, match="built without GStreamer") as caught:
+        plan_source(pipeline)
+    assert "s3cr3t" not in str(caught.value)
+
+
+def test_the_pattern_moves_and_is_the_same_each_time() -> None:
+    with open_source("test:64x48", SourceSettings(fps=500)) as first:
+        images: dict[int, NDArray[np.uint8]] = {}
+        while len(images) < 5 and (image := first.read()) is not None:
+            images[first.index] = image
+    assert all(image.shape == (48, 64, 3) for image in images.values())
+    assert len({image.tobytes() for image in images.values()}) == len(images) == 5
+    with open_source("test:64x48", SourceSettings(fps=500)) as second:
+        second.index = max(images) - 1
+        second.read()
+        assert second.index == max(images)
+        again = second.retrieve()
+    assert again is not None
+    np.testing.assert_array_equal(again, images[max(images)])
+
+
+class FakeDevice:
+    """Stands for a USB camera, which no test machine has; remembers what it was asked for."""
+
+    def __init__(self, *opened_with: object) -> None:
+        self.opened_with = opened_with
+        self.asked: list[tuple[int, float]] = []
+
+    def isOpened(self) -> bool:  # noqa: N802 - OpenCV's name
+        return True
+
+    def set(self, wanted: int, value: float) -> bool:
+        self.asked.append((wanted, value))
+        return True
+
+    def get(self, _: int) -> float:
+        return 15.0
+
+    def release(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("source", ["3", "/dev/video3"])
+def test_a_local_camera_is_asked_for_mjpg_then_size_then_rate(
+    monkeypatch: pytest.MonkeyPatch, source: str
+) -> None:
+    devices: list[FakeDevice] = []
+
+    def opened(*arguments: object) -> FakeDevice:
+        devices.append(FakeDevice(*arguments))
+        return devices[-1]
+
+    monkeypatch.setattr(cv2, "VideoCapture", opened)
+    with open_source(source, SourceSettings(width=1280, height=720, fps=15)) as camera:
+        assert (camera.is_live, camera.fps) == (True, 15)
+    (device,) = devices
+    assert device.asked == [
+        (cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG")),
+        (cv2.CAP_PROP_FRAME_WIDTH, 1280),
+        (cv2.CAP_PROP_FRAME_HEIGHT, 720),
+        (cv2.CAP_PROP_FPS, 15),
+    ]
+
+
 def png_header(width: int, height: int) -> bytes:
     def chunk(kind: bytes, data: bytes) -> bytes:
         return (
@@ -61,6 +147,7 @@ def png_header(width: int, height: int) -> bytes:
     [
         ("empty.png", b"", "not a picture"),
         ("bomb.png", png_header(60_000, 60_000), "not a picture"),
+        ("thumb.jpg", b"\xff\xd8\xff\xda\xff\xd9" + CUT, "not a picture"),
         ("cut.jpg", cv2.imencode(".jpg", GREY)[1].tobytes()[:-20], "not a picture"),
         ("a\0b.png", None, "null byte; give a readable image file"),
         ("missing.png", None, "No such file or directory; give a readable image file"),
@@ -77,7 +164,7 @@ def test_a_file_without_a_whole_picture_is_one_line_for_the_user(
 
 def test_a_folder_opens_as_a_source_without_a_camera(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "a.png"), GREY)
-    with open_source(str(tmp_path), 2) as source:
+    with open_source(str(tmp_path), SourceSettings(fps=2)) as source:
         assert (source.is_live, source.fps, source.frame_count) == (False, 2, 1)
         assert [image.tolist() for image in source] == [GREY.tolist()]
         assert source.read() is None
@@ -108,6 +195,15 @@ def test_a_folder_opens_as_a_source_without_a_camera(tmp_path: Path) -> None:
         ("me:s3cr3t@broken", "no image in ***@broken can be decoded; give"),
         ("me:s3cr3t@empty", "folder ***@empty holds no images"),
         ("rtsp://admin:p@ss/w?rd@127.0.0.1:1/live", "rtsp://***@127.0.0.1:1/live does not open"),
+        ("rtps://u:s3cr3t@cam/x", "rtps://***@cam/x: no video comes by such a URL; give rtsp://"),
+        ("rtsp://u:s3cr3t@/x", "rtsp://***@/x names no host; give"),
+        ("http:///x", "http:///x names no host; give"),
+        ("none-*.jpg", "none-*.jpg matches no images (jpg"),
+        ("pipe", "pipe is a named pipe; give"),
+        ("test:big", "test: is followed by nothing or a size such as 1280x720"),
+        ("test:8x99999", "test: is followed by nothing or a size such as 1280x720"),
+        ("/dev/video987", "camera /dev/video987 does not open; check"),
+        ("rtspsrc user-pw=s3cr3t ! fakesink", "pipeline rtspsrc ! ***: a GStreamer pipeline ends"),
     ],
 )
 def test_a_source_that_does_not_open_is_one_line_for_the_user(
@@ -123,6 +219,7 @@ def test_a_source_that_does_not_open_is_one_line_for_the_user(
     (tmp_path / "broken" / "a.jpg").write_bytes(b"no picture")
     for name in ("empty", "broken", "notes"):
         (tmp_path / f"me:s3cr3t@{name}").symlink_to(tmp_path / name)
+    os.mkfifo(tmp_path / "pipe")
     (tmp_path / "notes").write_text("buy milk\n" * 100)
     (tmp_path / "notes.mp4").write_text("buy milk\n" * 100)
     (tmp_path / "notes.txt").write_text("buy milk\n" * 100)
@@ -141,9 +238,10 @@ def test_opencv_stays_silent_in_a_program_of_its_own(tmp_path: Path) -> None:
     (tmp_path / "cut.mp4").write_bytes(write_video(tmp_path / "a.mp4")[:300])
     program = (
         "import sys, edgetally.capture as c\n"
+        "from edgetally.errors import InputError\n"
         "for source in sys.argv[1:]:\n"
-        "    try: c.open_source(source, None)\n"
-        "    except c.sources.InputError: print('refused')\n"
+        "    try: c.open_source(source)\n"
+        "    except InputError: print('refused')\n"
     )
     arguments = [str(tmp_path / "cut.mp4"), "31", "http://u:secret@127.0.0.1:1/x"]
     done = subprocess.run(
@@ -166,6 +264,8 @@ def test_opencv_stays_silent_in_a_program_of_its_own(tmp_path: Path) -> None:
         ("rtsp://me:secret@cam.local:554/stream", "rtsp://***@cam.local:554/stream"),
         ("http://cam.local/v.cgi?user=me&pwd=secret", "http://cam.local/v.cgi?***"),
         ("rtsp://me:se@cret@cam.local/a", "rtsp://***@cam.local/a"),
+        ("rtspsrc location=rtsp://h/x user-pw=secret ! appsink", "pipeline rtspsrc ! ***"),
+        ('fakesrc pw="a ! secret" ! appsink', "pipeline fakesrc ! ***"),
     ],
 )
 def test_a_source_is_shown_without_its_credentials(source: str, shown: str) -> None:

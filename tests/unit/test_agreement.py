@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgetally.conversion.proof.agreement import agreement
 from edgetally.detections import Detections
+from edgetally.detector.agreement import agreement
 from edgetally.mxnet_compat import import_mxnet
 
 Row = tuple[int, float, tuple[float, float, float, float]]

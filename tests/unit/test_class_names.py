@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from edgetally.conversion.artifact.class_names import read_class_names
 from edgetally.errors import InputError
+from locked_folder import locked_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -113,6 +115,17 @@ BAD_MANIFESTS: dict[str, tuple[tuple[Any, ...], str]] = {
     "id has a zero before": ((line({"00": "box"}),), "'00': 'box' is no class id"),
     "id is huge": ((line({"9" * 5000: "box"}),), "is no class id"),
     "a list": ((line({"0": "box"}), []), "line 2 is no JSON object"),
+    "many holes": (
+        (line({"0": "box", "90000": "crate"}),),
+        "past 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, … (89999 in all), which no line names",
+    ),
+    "long names": ((line({"0": "b" * 9000}), line({"0": "c" * 9000})), "(9000 characters)' but"),
+    "a long name after a hole": ((line({"1": "b" * 9000}),), "(9000 characters)' has an id past 0"),
+    "a long label": ((line(["box"], "b" * 9000),), "b… (9009 characters) is no object"),
+    "long labels": (
+        (line({"0": "box"}, "b" * 9000), line({"0": "crate"}, "c" * 9000)),
+        "c… (9000 characters) differ in class 0",
+    ),
 }
 
 
@@ -126,7 +139,7 @@ def test_a_bad_manifest_is_one_line_that_tells_where(
     assert problem in str(caught.value)
     assert str(caught.value).startswith(f"class names: {given}")
     assert "\n" not in str(caught.value)
-    assert len(str(caught.value)) < 500
+    assert len(str(caught.value)) < 800
 
 
 BAD_FILES: dict[str, tuple[bytes, str, str]] = {
@@ -162,6 +175,9 @@ def test_a_bad_file_is_one_line_that_tells_where(
         ("Output.MANIFEST", "does not exist"),
         ("/", "/ is no file"),
         ("s3://bucket", "names no object but a folder"),
+        ("S3://bucket", "names no object but a folder"),
+        ("x" * 5000 + ".txt", r"x… \(5004 characters\) can't be read \(File name too long\)"),
+        ("a\0b.txt", r"can't be read \(no possible path\)"),
     ],
 )
 def test_names_that_are_none_are_refused(
@@ -175,3 +191,22 @@ def test_names_that_are_none_are_refused(
 @pytest.mark.parametrize("given", ["a\0b", "box" * 2000])
 def test_a_text_that_can_be_no_path_is_a_name(given: str) -> None:
     assert read_class_names(given) == (given,)
+
+
+def test_a_pipe_or_a_device_of_the_classes_name_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo("ff")
+    (tmp_path / "zero").symlink_to("/dev/zero")
+    for given in ("ff", "zero", str(tmp_path / "ff"), "/dev/zero"):
+        with pytest.raises(InputError, match=r"can't be read \(it is no ordinary file\)"):
+            read_class_names(given)
+
+
+def test_a_file_that_may_not_be_read_is_told_as_that() -> None:
+    with (
+        locked_folder() as folder,
+        pytest.raises(InputError, match=r"c\.txt can't be read \(Permission denied\)"),
+    ):
+        read_class_names(str(folder / "c.txt"))

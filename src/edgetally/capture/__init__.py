@@ -3,6 +3,23 @@
 from edgetally.capture.camera import Camera
 from edgetally.capture.frame import Frame, Image
 from edgetally.capture.image_file import read_image
-from edgetally.capture.sources import Source, open_source, redact
+from edgetally.capture.reconnecting import reconnect_delay
+from edgetally.capture.redaction import redact
+from edgetally.capture.source import Source, SourceSettings
+from edgetally.capture.sources import open_source, plan_source
+from edgetally.capture.state import CameraCounters, CameraState
 
-__all__ = ["Camera", "Frame", "Image", "Source", "open_source", "read_image", "redact"]
+__all__ = [
+    "Camera",
+    "CameraCounters",
+    "CameraState",
+    "Frame",
+    "Image",
+    "Source",
+    "SourceSettings",
+    "open_source",
+    "plan_source",
+    "read_image",
+    "reconnect_delay",
+    "redact",
+]

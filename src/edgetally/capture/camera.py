@@ -1,4 +1,4 @@
-"""`Camera`: one thread that turns a source into frames, as fast as they are wanted."""
+"""`Camera`: a thread that turns a source into frames, and finds it again when it is lost."""
 
 from __future__ import annotations
 
@@ -7,12 +7,17 @@ import math
 import threading
 import time
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
+from edgetally.capture.connection import Connection
 from edgetally.capture.frame import Frame
-from edgetally.capture.masks import black_out
-from edgetally.capture.sources import Source, open_source, redact
-from edgetally.errors import EdgetallyError, InputError
+from edgetally.capture.reconnecting import reconnect_delay
+from edgetally.capture.sampling import EveryFrame, Sampler, sampler
+from edgetally.capture.source import Source, SourceSettings
+from edgetally.capture.sources import PlannedSource, plan_source
+from edgetally.capture.state import CameraCounters, CameraState
+from edgetally.capture.view import viewed
+from edgetally.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,26 +29,32 @@ _log = logging.getLogger(__name__)
 
 _WAITING_FRAMES = 4  # of a file: enough to decode ahead, little memory
 _STOP_SECONDS = 1.0  # who ends the program does not wait for a camera that hangs
+_STALLED_SECONDS = 2.0
+_MOST_HANGING = 2  # connections of a camera that were given up and still hold a thread
 
 
 class Camera:
-    """A configured camera: opens its source, samples it, masks it, hands over frames.
+    """A configured camera: opens its source, samples, turns and masks it, hands over frames.
 
     A live source keeps only its newest frame, the one before is dropped and counted; a file or
-    folder waits for its reader and hands over every frame. With `fps` in the configuration, so
-    many frames a second are taken, by the time in a file and by `clock` (seconds since the Unix
-    epoch) when live.
+    folder waits for its reader and hands over every frame; `buffer` in the configuration says
+    otherwise. With `fps`, so many frames a second are taken, by the time in a file and by `clock`
+    (seconds since the Unix epoch) when live.
 
-    captured: frames handed over so far, dropped ones included.
-    dropped: frames of a live source that a newer one replaced before they were taken.
+    A camera that is away, breaks off or falls silent is tried again for ever; delay gives the
+    seconds before each attempt, by the number of failures in a row. A file or folder ends.
     """
 
-    def __init__(self, config: CameraConfig, *, clock: Callable[[], float] = time.time) -> None:
-        self.captured = 0
-        self.dropped = 0
+    def __init__(
+        self,
+        config: CameraConfig,
+        *,
+        clock: Callable[[], float] = time.time,
+        delay: Callable[[int], float] = reconnect_delay,
+    ) -> None:
         self._config = config
         self._clock = clock
-        self._source: Source | None = None
+        self._delay = delay
         self._thread: threading.Thread | None = None
         self._frames: deque[Frame] = deque()
         self._changed = threading.Condition()
@@ -51,6 +62,17 @@ class Camera:
         self._finished = True
         self._error: Exception | None = None
         self._error_told = True
+        self._state: Literal["connecting", "streaming", "lost", "ended"] = "connecting"
+        self._connection: Connection | None = None
+        self._hanging: list[Connection] = []
+        self._source: Source | None = None
+        self._images_before = 0  # of the connections before this one
+        self._broken_before = 0
+        self._captured = self._newer = self._late = self._reconnects = 0
+        self._newest: float | None = None
+        self._started = self._started_at = self._last_clock = self._media_time = 0.0
+        self._keeps_every = False
+        self._sampler: Sampler = EveryFrame()
 
     @property
     def name(self) -> str:
@@ -59,7 +81,7 @@ class Camera:
 
     @property
     def is_live(self) -> bool:
-        """Whether frames are lost when nobody takes them; False before `start`."""
+        """Whether frames come at their own pace; False until the source is open."""
         return self._source is not None and self._source.is_live
 
     @property
@@ -79,9 +101,40 @@ class Camera:
         return count if limit is None else min(count, limit)
 
     @property
+    def state(self) -> CameraState:
+        """What it is doing now."""
+        with self._changed:
+            limit = min(_STALLED_SECONDS, self._config.read_timeout / 2)
+            connection = self._connection
+            if self._state == "streaming" and connection and connection.silence > limit:
+                return "stalled"
+            return self._state
+
+    @property
+    def counters(self) -> CameraCounters:
+        """What it has done so far."""
+        with self._changed:
+            return CameraCounters(
+                captured=self._captured,
+                dropped={"newer": self._newer, "broken": self.skipped, "late": self._late},
+                reconnects=self._reconnects,
+                frame_age=None if self._newest is None else time.monotonic() - self._newest,
+            )
+
+    @property
+    def captured(self) -> int:
+        """Frames handed over so far, with those dropped since."""
+        return self._captured
+
+    @property
+    def dropped(self) -> int:
+        """Frames that a newer one replaced before they were taken."""
+        return self._newer
+
+    @property
     def skipped(self) -> int:
         """Frames that could not be decoded."""
-        return self._source.skipped if self._source else 0
+        return self._broken_before + (self._source.skipped if self._source else 0)
 
     @property
     def ended(self) -> bool:
@@ -90,16 +143,22 @@ class Camera:
             return self._finished and not self._frames and self._error_told
 
     def start(self) -> None:
-        """Open the source and begin. InputError, naming the camera, where it does not open."""
+        """Begin; whether a camera is there shows later, in `state`.
+
+        InputError, naming the camera, for a source that can never work and for a file or folder
+        that does not open.
+        """
         try:
-            source = open_source(self._config.source, self._config.fps)
+            plan = plan_source(self._config.source, SourceSettings.of(self._config))
+            source = None if plan.can_be_lost else plan.open()
         except InputError as error:
             raise InputError(f"camera {self.name}: {error}") from None
-        self._source = source
         self._finished = False
         self._thread = threading.Thread(
-            target=self._run, args=(source,), name=f"camera {self.name}", daemon=True
+            target=self._run, args=(plan, source), name=f"camera {self.name}", daemon=True
         )
+        if source is not None:
+            self._begin(source)
         self._thread.start()
 
     def take(self, timeout: float | None = None) -> Frame | None:
@@ -119,18 +178,25 @@ class Camera:
             return None
 
     def stop(self) -> None:
-        """End the thread and drop the frames that wait; harmless when repeated."""
+        """End the threads and drop the frames that wait; harmless when repeated."""
         with self._changed:
             self._stopping = True
             thread, self._thread = self._thread, None  # only the first waits for it
+            source = self._source
             self._changed.notify_all()
+        if source is not None:
+            source.wake()
         if thread is not None:
+            deadline = time.monotonic() + _STOP_SECONDS
             thread.join(_STOP_SECONDS)
-            if thread.is_alive():
+            connections = [*self._hanging, *([self._connection] if self._connection else [])]
+            ended = [each.join(max(0.0, deadline - time.monotonic())) for each in connections]
+            if thread.is_alive() or not all(ended):
                 _log.warning("camera %s hangs; it is left behind", self.name)
         with self._changed:
             self._frames.clear()
             self._finished = self._error_told = True
+            self._state = "ended"
             self._changed.notify_all()
 
     def __iter__(self) -> Iterator[Frame]:
@@ -149,72 +215,183 @@ class Camera:
     ) -> None:
         self.stop()
 
-    def _run(self, source: Source) -> None:
+    def _run(self, plan: PlannedSource, source: Source | None) -> None:
         failure: Exception | None = None
         try:
-            with source:
-                self._capture(source)
+            self._started = self._last_clock = self._clock()
+            self._started_at = time.monotonic()
+            if source is None:
+                self._keep_connected(plan)
+            else:
+                with source:
+                    while not self._is_enough and source.grab() and self._take_in(source):
+                        pass
+                self._tell_end(plan, source)
         except Exception as error:  # noqa: BLE001 - whatever it is, take() raises it
             failure = error
         with self._changed:
             if failure is not None and not self._stopping:
                 self._error, self._error_told = failure, False
             self._finished = True
+            self._state = "ended"
             self._changed.notify_all()
 
-    def _capture(self, source: Source) -> None:
-        wanted = self._config.fps
-        started = self._clock()
-        sampled = -1
-        while not self._stopping:
-            if self.captured - self.dropped == self._config.max_frames:
+    def _keep_connected(self, plan: PlannedSource) -> None:
+        failures = 0
+        pause = 0.0
+        while not self._is_enough:
+            began = time.monotonic()
+            connection = self._connected(plan)
+            if connection.failure is not None and not connection.was_refused:
+                raise connection.failure
+            if self._is_enough:
                 return
-            if not source.grab():
-                if not self._stopping:
-                    self._tell_end(source)
-                return
-            now = self._clock() if source.is_live else started + source.position
-            media_time = now - started if source.is_live else source.position
-            slot = source.index if wanted is None else math.floor(media_time * wanted + 1e-3)
-            # Not "later than the last": a wall clock that is set back must not stop us.
-            if slot == sampled:
-                continue
-            image = source.retrieve()
-            if image is None:
-                continue
-            sampled = slot
-            black_out(image, self._config.masks)
-            self._hand_over(Frame(self.name, source.index, now, media_time, image), source)
+            with self._changed:
+                before, self._state = self._state, "lost"
+            lasted = time.monotonic() - began
+            # Who streamed for longer than it had been away does not fail in a row.
+            failures = 0 if before == "streaming" and lasted >= pause else failures + 1
+            pause = self._delay(failures)
+            _log.log(
+                logging.DEBUG if before == "lost" else logging.WARNING,
+                "camera %s is lost, and tried again for ever: %s",
+                self.name,
+                connection.failure or f"{plan.shown} {_complaint(connection, before)}",
+            )
+            with self._changed:
+                self._changed.wait_for(lambda: self._stopping, pause)
+                self._changed.wait_for(self._may_try)
 
-    def _hand_over(self, frame: Frame, source: Source) -> None:
+    def _connected(self, plan: PlannedSource) -> Connection:
+        """Connect, and return once that is over or hangs."""
+        connection = Connection(
+            plan,
+            self._changed,
+            self._take_in,
+            name=f"camera {self.name} source",
+            open_timeout=self._config.open_timeout,
+            read_timeout=self._config.read_timeout,
+        )
         with self._changed:
-            if source.is_live:
-                self.dropped += len(self._frames)
-                self._frames.clear()
-            else:
+            if self._stopping:
+                return connection
+            self._connection = connection
+            connection.start()
+            while not (connection.over or self._stopping):
+                left = connection.until_it_hangs
+                if left <= 0:
+                    connection.given_up = True
+                    self._hanging.append(connection)
+                    break
+                self._changed.wait(left)
+        return connection
+
+    def _may_try(self) -> bool:
+        self._hanging = [connection for connection in self._hanging if not connection.over]
+        return self._stopping or len(self._hanging) < _MOST_HANGING
+
+    @property
+    def _is_enough(self) -> bool:
+        return self._stopping or self._captured - self._newer == self._config.max_frames
+
+    def _begin(self, source: Source) -> None:
+        """Go on with a source that has just opened."""
+        if self._source is None:
+            # Each image of a watched folder counts, however fast they are put there.
+            paced = not (source.is_live and source.waits)
+            self._sampler = sampler(self._config.fps if paced else None, is_live=source.is_live)
+            buffer = self._config.buffer
+            self._keeps_every = source.waits if buffer == "auto" else buffer == "every"
+        else:
+            self._images_before += self._source.index + 1
+            self._broken_before += self._source.skipped
+            self._reconnects += 1
+            _log.info("camera %s is back", self.name)
+        self._source = source
+        self._state = "streaming"
+
+    def _take_in(self, source: Source, connection: Connection | None = None) -> bool:
+        """Take the image that the source is at, where it is wanted; False: no more of it."""
+        now = self._clock() if source.is_live else self._started + source.position
+        with self._changed:
+            if connection is not None and connection.given_up:
+                self._late += 1
+                return False
+            if self._is_enough:
+                return False
+            if source is not self._source:
+                self._begin(source)
+            media_time = self._media_time_at(now) if source.is_live else source.position
+            if not self._sampler.wants(media_time):
+                return True
+            if not (source.is_live or self._keeps_every):  # a file, played as if it were live
+                due = self._started_at + media_time - time.monotonic()
+                self._changed.wait_for(lambda: self._stopping, due)
+        image = source.retrieve()
+        if image is None:
+            return True
+        frame = Frame(
+            self.name,
+            self._images_before + source.index,
+            now,
+            media_time,
+            viewed(image, self._config),
+        )
+        return self._hand_over(frame, connection)
+
+    def _media_time_at(self, now: float) -> float:
+        """Return seconds since the start, which never fall, though a wall clock be set back."""
+        self._media_time += max(0.0, now - self._last_clock)
+        self._last_clock = now
+        return self._media_time
+
+    def _hand_over(self, frame: Frame, connection: Connection | None) -> bool:
+        with self._changed:
+            if self._keeps_every:
+                if connection is not None:
+                    connection.reader_is_slow = True
                 self._changed.wait_for(
                     lambda: len(self._frames) < _WAITING_FRAMES or self._stopping
                 )
+                if connection is not None:
+                    connection.heard()
+                    connection.reader_is_slow = False
             if self._stopping:
-                return
-            self.captured += 1
+                return False
+            if connection is not None and connection.given_up:
+                self._late += 1
+                return False
+            if not self._keeps_every:
+                self._newer += len(self._frames)
+                self._frames.clear()
+            self._sampler.took(frame.media_time)
+            self._captured += 1
+            self._newest = time.monotonic()
             self._frames.append(frame)
             self._changed.notify_all()
+            return not self._is_enough
 
-    def _tell_end(self, source: Source) -> None:
+    def _tell_end(self, plan: PlannedSource, source: Source) -> None:
+        if self._is_enough:
+            return
         if source.skipped:
             _log.warning("camera %s: skipped %d broken frames", self.name, source.skipped)
-        shown = redact(self._config.source)
-        if source.is_live:
-            what = "delivers no more pictures" if self.captured else "opens but delivers no picture"
-            raise EdgetallyError(f"camera {self.name}: {shown} {what}; check the camera")
         read, told = source.index + 1, source.frame_count or 0
         # What a file tells of itself may be off by one or two.
         if told - read > max(2, 0.02 * told):
             _log.warning(
                 "camera %s: %s ends after %d of %d frames; is the file cut off?",
                 self.name,
-                shown,
+                plan.shown,
                 read,
                 told,
             )
+
+
+def _complaint(connection: Connection, state: str) -> str:
+    if connection.source is None:
+        return "does not answer; check the camera and its network"
+    if connection.given_up:
+        return "hangs; check the camera and its network"
+    what = "delivers no more pictures" if state == "streaming" else "opens but delivers no picture"
+    return f"{what}; check the camera"

@@ -36,11 +36,17 @@ def read_image(path: Path) -> Image:
 
 
 def _decode(content: bytes) -> Image | None:
-    # libjpeg fills what is missing of a cut JPEG with grey; without an end it is cut.
-    if not content or (content.startswith(b"\xff\xd8") and b"\xff\xd9" not in content):
+    if not content or _is_cut_jpeg(content):
         return None
     try:
         image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error:  # more pixels than OpenCV allows
         return None
     return None if image is None else np.asarray(image, np.uint8)
+
+
+def _is_cut_jpeg(content: bytes) -> bool:
+    # libjpeg fills what is missing of a cut JPEG with grey. A whole one has an end (FFD9) after
+    # the start of its last scan (FFDA); the end alone may be that of a thumbnail in its head.
+    start, end = b"\xff\xda", b"\xff\xd9"
+    return content.startswith(b"\xff\xd8") and end not in content[max(0, content.rfind(start)) :]

@@ -186,12 +186,14 @@ class CameraConfig(Section):
     height: PixelCount | None = Field(
         None, description="Height asked of a local camera, in pixels."
     )
-    rtsp_transport: Literal["tcp", "udp"] = Field("tcp", description="How RTSP carries its video.")
+    rtsp_transport: Literal["tcp", "udp"] = Field(
+        "tcp", description="How RTSP carries its video: tried first."
+    )
     open_timeout: Seconds = Field(10.0, description="Seconds in which a source must open.")
     read_timeout: Seconds = Field(
         10.0, description="Seconds without a frame after which a live source is opened anew."
     )
-    watch: bool = Field(False, description="Wait for new images in a folder, for ever.")
+    watch: bool = Field(False, description="After a folder's images, wait for new ones, for ever.")
     rotate: Rotation = Field(
         0, description="Degrees by which each frame is turned clockwise before anything else."
     )

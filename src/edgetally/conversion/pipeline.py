@@ -14,19 +14,27 @@ from typing import TYPE_CHECKING
 from edgetally import __version__
 from edgetally.bundle import BundleFile, FileRole, ModelBundle, sha256_of
 from edgetally.conversion.artifact.archive import HYPERPARAMETERS_NAME, TrainingArtifact
-from edgetally.conversion.artifact.aws import fetch
+from edgetally.conversion.artifact.aws import fetch, is_address
 from edgetally.conversion.artifact.params import write_params
 from edgetally.conversion.artifact.tar_stream import LARGEST_ARCHIVE
-from edgetally.conversion.network.deployment import Deployment, deploy_sagemaker, whole_number
-from edgetally.conversion.network.gluoncv import deploy_gluoncv, is_gluoncv
+from edgetally.conversion.network.deploy import LARGEST_INPUT, deploy
+from edgetally.conversion.network.deployment import Deployment, whole_number
 from edgetally.conversion.network.settings import NmsOverrides
 from edgetally.conversion.onnx_model.calibration import calibration_frames
-from edgetally.conversion.placement import placed, refuse_occupied, write_archive
+from edgetally.conversion.onnx_model.variances import undefined_variances
+from edgetally.conversion.placement import (
+    placed,
+    refuse_occupied,
+    refuse_other_archive,
+    resolved,
+    write_archive,
+)
 from edgetally.conversion.proof.measuring import Measurements, measure
 from edgetally.conversion.proof.timing import machine
 from edgetally.conversion.report.page import write_report
 from edgetally.conversion.report.record import ConversionRecord, GraphSummary, Parity
 from edgetally.errors import InputError
+from edgetally.shortened import listed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -41,7 +49,6 @@ _FILES: dict[FileRole, str] = {
     "mxnet-params": "deploy_model_algo_1-0000.params",
     "onnx": "model.onnx",
 }
-_LARGEST_INPUT = 4096
 _VERIFIED_PICTURES = 3
 _log = logging.getLogger(__name__)
 
@@ -96,22 +103,32 @@ def convert(
             warn(line)
 
     for path in (source, output):
-        if "\0" in str(path):
-            raise InputError(f"{str(path)!r} is no path; give one without a NUL character")
-    name = output.resolve().name if name is None else name
+        if not str(path) or "\0" in str(path):
+            raise InputError(f"{str(path)!r} is no path; give the path of a file or folder")
+    told, output = output, resolved(output)
+    if name is None:
+        name = output.name
+        _refuse_unwritable("the output folder's name", name, "; give --name")
     for what, text in (("--name", name), ("--version", version)):
         _refuse_unwritable(what, text)
-    if image_shape is not None and not 1 <= image_shape <= _LARGEST_INPUT:
-        raise InputError(f"--image-shape {image_shape} must be between 1 and {_LARGEST_INPUT}")
+    if image_shape is not None and not 1 <= image_shape <= LARGEST_INPUT:
+        raise InputError(f"--image-shape {image_shape} must be between 1 and {LARGEST_INPUT}")
     _refuse_missing_onnx()
     refuse_occupied(output, overwrite=overwrite)
-    archive_path = output.resolve().with_name(f"{output.resolve().name}.tar.gz")
-    if archive and archive_path.exists() and not overwrite:
-        raise InputError(f"{archive_path} exists; move it away or give --overwrite")
+    archive_path = output.with_name(f"{output.name}.tar.gz")
+    if archive:
+        refuse_other_archive(archive_path, str(source), overwrite=overwrite)
     with _fetched(source, tell) as place:
         tell(f"reading {source}")
         artifact = TrainingArtifact.read(place, str(source))
-    deployment = _deploy(artifact, nms or NmsOverrides(), image_shape, note)
+    deployment = deploy(artifact, nms or NmsOverrides(), image_shape, note)
+    _refuse_unwritable("base_network", deployment.architecture)
+    untrained = undefined_variances(deployment.graph, deployment.params)
+    if untrained:
+        note(
+            f"{len(untrained)} BatchNorms ({listed(untrained)}) have negative moving variances, "
+            "which no trained network has"
+        )
     size = deployment.network_input.size
     pictures = calibration_frames(calibration, size, tell) if calibration is not None else []
     model = _exported(deployment, str(source))
@@ -151,9 +168,11 @@ def convert(
         measured = Measurements()
         if timings and (parity or pictures):
             measured = measure(bundle, pictures, tell)
+        if any(each.map_50 is None for each in measured.agreement):
+            note("int8 was not compared: fp32 finds nothing of 0.5 or more in the images")
         record = ConversionRecord(
             edgetally=__version__,
-            source=source if _is_remote(source) else Path(source).resolve().name,
+            source=_shown(str(source) if _is_remote(source) else Path(source).absolute().name),
             bundle_sha256=bundle.sha256,
             notes=tuple(notes),
             graph=summary,
@@ -172,7 +191,7 @@ def convert(
     if archive:
         write_archive(bundle, output, archive_path)
         tell(f"wrote {archive_path}")
-    tell(f"wrote {output}")
+    tell(f"wrote {told}")
     return bundle
 
 
@@ -182,7 +201,7 @@ def _refuse_missing_onnx() -> None:
 
 
 def _is_remote(source: Path | str) -> bool:
-    return str(source).startswith("s3:/")
+    return is_address(str(source))
 
 
 @contextmanager
@@ -194,31 +213,6 @@ def _fetched(source: Path | str, tell: Callable[[str], None]) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="edgetally-") as folder:
         tell(f"fetching {source}")
         yield fetch(str(source), Path(folder), limit=LARGEST_ARCHIVE)
-
-
-def _deploy(
-    artifact: TrainingArtifact,
-    overrides: NmsOverrides,
-    image_shape: int | None,
-    note: Callable[[str], None],
-) -> Deployment:
-    if is_gluoncv(artifact.graph):
-        deployment = deploy_gluoncv(artifact, overrides, image_shape, note)
-    else:
-        deployment = deploy_sagemaker(artifact, overrides, note)
-        trained = deployment.network_input.size
-        if image_shape not in {None, trained}:
-            raise InputError(
-                f"--image-shape {image_shape}: {HYPERPARAMETERS_NAME} says {trained}, and the "
-                "network only gives what was trained at that; leave the option away"
-            )
-    size = deployment.network_input.size
-    if size > _LARGEST_INPUT:
-        raise InputError(
-            f"{HYPERPARAMETERS_NAME}: image_shape is {size}, more than {_LARGEST_INPUT}; "
-            "train with smaller pictures"
-        )
-    return deployment
 
 
 def _exported(deployment: Deployment, source: str) -> OnnxModel:
@@ -275,7 +269,10 @@ def _proof(
     if verify is None and verification.can_verify() is None:
         note("not verified: that needs MXNet, or both openvino and onnxruntime")
         return ()
-    return verification.verify(artifact, bundle, pictures[:_VERIFIED_PICTURES], tell)
+    parity = verification.verify(artifact, bundle, pictures[:_VERIFIED_PICTURES], tell)
+    if not any(each.detections for each in parity):
+        note("nothing was detected in the frames of the proof; --calibration gives it others")
+    return parity
 
 
 def _with_int8(
@@ -297,16 +294,21 @@ def _class_names(given: Sequence[str] | None, count: int) -> tuple[str, ...]:
         _refuse_unwritable("class name", name)
     if len(names) != count:
         raise InputError(
-            f"{len(names)} class names ({', '.join(names)}) for a model of {count} classes; "
+            f"{len(names)} class names ({listed(names)}) for a model of {count}; "
             "name each, in the order of the training job's class ids"
         )
     if len(set(names)) != count:
-        raise InputError(f"class names ({', '.join(names)}) must differ")
+        raise InputError(f"class names ({listed(names)}) must differ")
     return names
 
 
-def _refuse_unwritable(what: str, text: str) -> None:
+def _refuse_unwritable(what: str, text: str, remedy: str = "") -> None:
     if not text.strip() or any(unicodedata.category(char) in {"Cc", "Cs"} for char in text):
         raise InputError(
-            f"{what} {text!r} must not be empty, nor hold characters that can't be written"
+            f"{what} {text!r} must not be empty, nor hold characters that can't be written{remedy}"
         )
+
+
+def _shown(name: str) -> str:
+    """Replace what of a file's name is no text."""
+    return name.encode(errors="replace").decode()

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import fcntl
 import gzip
 import json
 import os
 import secrets
 import shutil
 import tarfile
-from contextlib import contextmanager, suppress
+import time
+import zlib
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from edgetally.bundle import FORMAT, MANIFEST_NAME
 from edgetally.conversion.report.record import RECORD_NAME, REPORT_NAME
 from edgetally.errors import EdgetallyError, InputError
+from edgetally.ordinary_file import read_ordinary
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +27,20 @@ if TYPE_CHECKING:
 
     from edgetally.bundle import ModelBundle
 
+_LARGEST_MANIFEST = 16 << 20
+_STAGING = ".edgetally-"
+_SURELY_LEFT = 60.0  # seconds; a younger folder may not be locked yet
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # fcntl.h and linux/fs.h
+
+
+def resolved(output: Path) -> Path:
+    """Return an output's place without links and `..`. InputError where they lead nowhere."""
+    try:
+        return output.resolve()
+    except (OSError, RuntimeError) as error:
+        raise InputError(
+            f"{output} leads nowhere ({error}); give --output another folder"
+        ) from None
 
 
 def refuse_occupied(output: Path, *, overwrite: bool) -> None:
@@ -31,26 +48,54 @@ def refuse_occupied(output: Path, *, overwrite: bool) -> None:
 
     A bundle that holds a file which no conversion wrote is not replaced: it would be lost.
     """
-    try:
-        exists = output.exists() or output.is_symlink()
-    except OSError as error:
-        raise InputError(
-            f"{output} can't be written ({error.strerror or error}); "
-            "give --output a folder that you may write"
-        ) from None
-    if exists and not overwrite:
+    if not _exists(output):
+        return
+    if not overwrite:
         raise InputError(
             f"{output} exists; give --output a new folder, or --overwrite to replace a bundle"
         )
-    if exists:
-        _refuse_foreign(output)
+    _refuse_foreign(output)
+
+
+def refuse_other_archive(archive: Path, source: str, *, overwrite: bool) -> None:
+    """Raise InputError where `archive` exists; with overwrite, unless it holds a bundle.
+
+    source is what is converted: `boxes.tar.gz` into `boxes` must not become its own result.
+    """
+    if not _exists(archive):
+        return
+    if not overwrite:
+        raise InputError(f"{archive} exists; move it away or give --overwrite")
+    with suppress(OSError):
+        if archive.samefile(source):
+            raise InputError(f"{archive} is what is converted; give --output another name")
+    try:
+        with tarfile.open(archive) as tar:
+            first = tar.next()
+    except (OSError, tarfile.TarError, EOFError, zlib.error):
+        first = None
+    if first is None or first.name != MANIFEST_NAME:
+        raise InputError(
+            f"{archive} is no bundle's archive and would be lost; move it away or give --output "
+            "another name"
+        )
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists() or path.is_symlink()
+    except OSError as error:
+        raise InputError(
+            f"{path} can't be written ({error.strerror or error}); "
+            "give --output a folder that you may write"
+        ) from None
 
 
 def _refuse_foreign(output: Path) -> None:
     try:
         if output.is_dir() and not any(output.iterdir()):
             return
-        found = json.loads((output / MANIFEST_NAME).read_bytes())
+        found = json.loads(read_ordinary(output / MANIFEST_NAME, _LARGEST_MANIFEST))
         is_bundle = found["format"] == FORMAT
         own = {MANIFEST_NAME, RECORD_NAME, REPORT_NAME}
         own |= {entry["path"] for entry in found["files"].values()}
@@ -76,29 +121,57 @@ def placed(output: Path, *, overwrite: bool) -> Iterator[Path]:
     An old bundle at `output` stands until the new one is complete, and then they change places
     in one step. InputError where the folder can't be written.
     """
-    output = output.resolve()
+    output = resolved(output)
     token = secrets.token_hex(4)
-    staging = output.with_name(f".{output.name}.{token}.new")
+    staging = output.with_name(f"{_STAGING}{token}.new")
     made: list[Path] = []
+    with ExitStack() as stack:
+        try:
+            for folder in (*reversed(output.parents), staging):
+                if not folder.exists():
+                    folder.mkdir()
+                    made.append(folder)
+            stack.enter_context(_held(staging))
+            _sweep(output.parent)
+            yield staging
+            refuse_occupied(output, overwrite=overwrite)  # the conversion took a while
+            _swap(staging, output, output.with_name(f"{_STAGING}{token}.old"))
+        except BaseException as error:
+            shutil.rmtree(staging, ignore_errors=True)
+            for folder in reversed(made):
+                with suppress(OSError):  # someone else may have put something there
+                    folder.rmdir()
+            if isinstance(error, OSError):
+                raise InputError(
+                    f"{output} can't be written ({error.strerror or error}); "
+                    "give --output a folder that you may write"
+                ) from error
+            raise
+
+
+@contextmanager
+def _held(staging: Path) -> Iterator[None]:
+    """Hold a lock on a folder, so that others see that someone works in it."""
+    descriptor = os.open(staging, os.O_RDONLY)
     try:
-        for folder in (*reversed(output.parents), staging):
-            if not folder.exists():
-                folder.mkdir()
-                made.append(folder)
-        yield staging
-        refuse_occupied(output, overwrite=overwrite)  # the conversion took a while
-        _swap(staging, output, output.with_name(f".{output.name}.{token}.old"))
-    except BaseException as error:
-        shutil.rmtree(staging, ignore_errors=True)
-        for folder in reversed(made):
-            with suppress(OSError):  # someone else may have put something there
-                folder.rmdir()
-        if isinstance(error, OSError):
-            raise InputError(
-                f"{output} can't be written ({error.strerror or error}); "
-                "give --output a folder that you may write"
-            ) from error
-        raise
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _sweep(parent: Path) -> None:
+    """Remove what conversions that were killed left beside the output."""
+    for left in parent.glob(f"{_STAGING}*"):
+        with suppress(OSError):
+            if time.time() - left.stat().st_mtime < _SURELY_LEFT:
+                continue
+            descriptor = os.open(left, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(left, ignore_errors=True)
+            finally:
+                os.close(descriptor)
 
 
 def write_archive(bundle: ModelBundle, folder: Path, archive: Path) -> None:

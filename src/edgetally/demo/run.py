@@ -118,7 +118,9 @@ def _config(models: Path, output: Path, engine: EngineName) -> Config:
     transport = JsonlTransport(type="jsonl", path=messages)
     return config.model_copy(
         update={
-            "model": config.model.model_copy(update={"path": models / "bundle", "engine": engine}),
+            "model": config.model.model_copy(
+                update={"path": models / "bundle", "engine": engine, "precision": "fp32"}
+            ),
             "cameras": (camera,),
             "publish": config.publish.model_copy(update={"transports": (transport,)}),
             "storage": config.storage.model_copy(update={"path": state}),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import logging
 from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +14,8 @@ from edgetally.bundle import ModelBundle
 from edgetally.detector.postprocessing import postprocess
 from edgetally.detector.preprocessing import fit_input
 from edgetally.engines import RawPredictions, create_engine
-from edgetally.errors import InputError
+from edgetally.engines.tuned import tuned_choice
+from edgetally.errors import EdgetallyError, InputError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
 
     from edgetally.config import EngineName, Precision
     from edgetally.detections import Detections
+    from edgetally.engines import Engine
+
+_log = logging.getLogger(__name__)
 
 
 class Detector:
@@ -40,9 +45,13 @@ class Detector:
         *,
         score_threshold: float | None = None,
         class_thresholds: Mapping[str, float] | None = None,
+        tuning: Path | None = None,
     ) -> None:
         """Load the bundle into an engine.
 
+        Where engine and precision are both "auto", it is what `edgetally tune` found best on this
+        device, from the file `tuning` or, absent, from that of `engines.tuned.tuning_path`; without
+        such a choice, the best engine installed in fp32.
         score_threshold is the lowest score reported; None reports all that the model's own
         `MultiBoxDetection` would. class_thresholds replaces it for single classes, by name.
         Raises InputError for a folder that is no bundle, an engine that is not installed or a
@@ -51,9 +60,10 @@ class Detector:
         self.bundle = bundle if isinstance(bundle, ModelBundle) else ModelBundle.load(Path(bundle))
         self.classes = self.bundle.classes
         self._thresholds = _thresholds(self.classes, score_threshold, class_thresholds or {})
-        self._engine = create_engine(self.bundle, engine, precision)
+        self._engine = _engine(self.bundle, engine, precision, tuning)
         self.engine_name = self._engine.name
         self.precision = self._engine.precision
+        self.in_flight = self._engine.in_flight
 
     def detect(self, frame: NDArray[np.uint8]) -> Detections:
         """Find objects in a frame, uint8 BGR [H, W, 3]. InputError for any other array."""
@@ -94,6 +104,21 @@ class Detector:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _engine(
+    bundle: ModelBundle, engine: EngineName, precision: Precision, tuning: Path | None
+) -> Engine:
+    if engine != "auto" or precision != "auto":
+        return create_engine(bundle, engine, precision)
+    choice = tuned_choice(bundle.sha256, tuning)
+    if choice is None:
+        return create_engine(bundle)
+    try:
+        return create_engine(bundle, choice.engine, choice.precision, choice.settings)
+    except EdgetallyError as error:
+        _log.warning("what edgetally tune chose can't be used (%s)", error)
+        return create_engine(bundle)
 
 
 def _thresholds(

@@ -3,5 +3,13 @@
 from edgetally.engines.decoding import decode_boxes
 from edgetally.engines.engine import Engine, RawPredictions
 from edgetally.engines.runtimes import available_engines, create_engine
+from edgetally.engines.settings import EngineSettings
 
-__all__ = ["Engine", "RawPredictions", "available_engines", "create_engine", "decode_boxes"]
+__all__ = [
+    "Engine",
+    "EngineSettings",
+    "RawPredictions",
+    "available_engines",
+    "create_engine",
+    "decode_boxes",
+]

@@ -28,6 +28,7 @@ def decode_boxes(
     centre = (left_top + right_bottom) / np.float32(2)
     scaled = loc_pred.reshape(len(loc_pred), -1, 4) * np.array(variances, np.float32)
     new_centre = scaled[..., :2] * size + centre
-    half = np.exp(scaled[..., 2:]) * size / np.float32(2)
+    with np.errstate(over="ignore"):  # an untrained network's box may be without end
+        half = np.exp(scaled[..., 2:]) * size / np.float32(2)
     boxes: NDArray[np.float32] = np.concatenate([new_centre - half, new_centre + half], axis=-1)
     return boxes.clip(0, 1) if clip else boxes

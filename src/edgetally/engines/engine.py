@@ -28,10 +28,12 @@ class Engine(Protocol):
     """A model loaded into a runtime. Its methods may be called from any thread.
 
     A batch is uint8 [N, S, S, 3], BGR as OpenCV gives it, S the model's input size.
+    in_flight is how many keep it busy: more only wait in it and get older.
     """
 
     name: str
     precision: str
+    in_flight: int
 
     def infer(self, batch: NDArray[np.uint8]) -> RawPredictions:
         """Run the network and wait for it. ValueError when the batch has another shape."""
@@ -59,6 +61,7 @@ class WorkerEngine:
     def __init__(self, precision: str, input_size: int, workers: int) -> None:
         self.precision = precision
         self._frame_shape = (input_size, input_size, 3)
+        self.in_flight = max(workers, 2)  # one is prepared while another is computed
         self._workers = ThreadPoolExecutor(workers, thread_name_prefix=self.name)
 
     def infer(self, batch: NDArray[np.uint8]) -> RawPredictions:
@@ -95,13 +98,19 @@ def network_input(
     colour_order: str,
     mean: tuple[float, float, float],
     scale: tuple[float, float, float],
+    out: NDArray[np.float32] | None = None,
 ) -> NDArray[np.float32]:
     """Turn uint8 BGR [N, S, S, 3] into what the network reads: float32 [N, 3, S, S].
 
-    mean and scale are per channel in colour_order, applied as (pixel - mean) * scale.
+    mean and scale are per channel in colour_order, applied as (pixel - mean) * scale. The result
+    is written into `out` where that is given.
     """
+    count, height, width, channels = frame.shape
+    pixels = np.empty((count, channels, height, width), np.float32) if out is None else out
     ordered = frame[..., ::-1] if colour_order == "RGB" else frame
-    pixels = np.ascontiguousarray(ordered.transpose(0, 3, 1, 2), np.float32)
-    pixels -= np.array(mean, np.float32).reshape(3, 1, 1)
-    pixels *= np.array(scale, np.float32).reshape(3, 1, 1)
+    np.copyto(pixels, ordered.transpose(0, 3, 1, 2))
+    if any(mean):
+        pixels -= np.array(mean, np.float32).reshape(3, 1, 1)
+    if any(factor != 1 for factor in scale):
+        pixels *= np.array(scale, np.float32).reshape(3, 1, 1)
     return pixels

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,12 +16,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edgetally.bundle import ModelBundle
+    from edgetally.engines.settings import EngineSettings
 
 _OUTPUTS = ("cls_prob_output", "multibox_loc_pred_output", "multibox_anchors_output")
+_log = logging.getLogger(__name__)
 
 
 class MxnetEngine(WorkerEngine):
-    """The network up to `MultiBoxDetection`, bound for one frame.
+    """The network up to `MultiBoxDetection`, bound for one frame, on a GPU where MXNet has one.
 
     MXNet is not safe to call from several threads, so that one worker loads and runs it.
     """
@@ -30,28 +33,38 @@ class MxnetEngine(WorkerEngine):
     def __init__(self, bundle: ModelBundle, precision: str) -> None:
         super().__init__(precision, bundle.input_size, workers=1)
         self._bundle = bundle
+        self._pixels = np.empty((1, 3, bundle.input_size, bundle.input_size), np.float32)
+        self._anchors: NDArray[np.float32] | None = None
         try:
             self._network = self._workers.submit(_bind, bundle).result()
         except BaseException:
             self.close()
             raise
+        self._input = self._network.arg_dict["data"]
 
     def _predict(self, frame: NDArray[np.uint8]) -> RawPredictions:
         bundle = self._bundle
-        data = network_input(frame, bundle.colour_order, bundle.mean, bundle.scale)
-        outputs = self._network.forward(is_train=False, data=data)
-        probabilities, loc_pred, anchors = (output.asnumpy() for output in outputs)
+        self._input[:] = network_input(
+            frame, bundle.colour_order, bundle.mean, bundle.scale, self._pixels
+        )
+        probabilities, loc_pred, anchors = self._network.forward(is_train=False)
+        if self._anchors is None:  # they only depend on the input's size
+            self._anchors = anchors.asnumpy()[0]
         boxes = decode_boxes(
-            loc_pred,
-            anchors[0],
+            loc_pred.asnumpy(),
+            self._anchors,
             bundle.nms.variances.value,
             clip=bundle.nms.clip.value,
         )
-        scores = np.ascontiguousarray(probabilities[:, 1:].transpose(0, 2, 1))
+        scores = np.ascontiguousarray(probabilities.asnumpy()[:, 1:].transpose(0, 2, 1))
         return RawPredictions(boxes, scores)
 
 
-def load(bundle: ModelBundle, precision: str) -> MxnetEngine:
+def load(
+    bundle: ModelBundle,
+    precision: str,
+    settings: EngineSettings,  # noqa: ARG001 - MXNet heeds none, see there
+) -> MxnetEngine:
     """Load the bundle's deployable checkpoint; precision is "fp32"."""
     return MxnetEngine(bundle, precision)
 
@@ -74,8 +87,24 @@ def _bind(bundle: ModelBundle) -> Any:
         raise EdgetallyError(
             f"{bundle.file('mxnet-params')} lacks {missing[0]}; convert the model again"
         )
-    size = bundle.input_size
-    executor = network.simple_bind(mx.cpu(), grad_req="null", data=(1, 3, size, size))
+    if _has_gpu(mx):
+        try:
+            return _bound(mx.gpu(0), network, stored, bundle.input_size)
+        except mx.base.MXNetError as error:
+            reason = str(error).strip().splitlines()[-1]
+            _log.warning("MXNet sees a GPU but can't use it: %s", reason)
+    return _bound(mx.cpu(), network, stored, bundle.input_size)
+
+
+def _has_gpu(mx: Any) -> bool:
+    try:
+        return int(mx.context.num_gpus()) > 0
+    except mx.base.MXNetError:  # built for CUDA, and there is no driver
+        return False
+
+
+def _bound(context: Any, network: Any, stored: Any, size: int) -> Any:
+    executor = network.simple_bind(context, grad_req="null", data=(1, 3, size, size))
     executor.copy_params_from(
         *(
             {

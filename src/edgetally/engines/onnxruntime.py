@@ -1,10 +1,17 @@
-"""The ONNX Runtime engine: `model.onnx`, or its int8 form, on the CPU."""
+"""The ONNX Runtime engine: `model.onnx`, or its int8 form, on a GPU that it can use or the CPU."""
 
 from __future__ import annotations
 
+import logging
 import os
+import threading
+import warnings
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from edgetally.engines.device import usable_cores
 from edgetally.engines.engine import RawPredictions, WorkerEngine, network_input
 
 # Otherwise newer versions report each import to their makers over the network, and write into the
@@ -17,55 +24,104 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from edgetally.bundle import ModelBundle
+    from edgetally.engines.settings import EngineSettings
+
+_CPU = "CPUExecutionProvider"
+_GPUS_FASTEST_FIRST = ("TensorrtExecutionProvider", "CUDAExecutionProvider")
+_log = logging.getLogger(__name__)
 
 
 class OnnxRuntimeEngine(WorkerEngine):
-    """A session that spreads one frame at a time over the process's CPUs."""
+    """A session that, unless told otherwise, spreads one frame at a time over the process's CPUs.
+
+    `provider` names what computes, as ONNX Runtime calls it.
+    """
 
     name = "onnxruntime"
 
-    def __init__(self, bundle: ModelBundle, precision: str) -> None:
-        self._session = _session(bundle.file("onnx-int8" if precision == "int8" else "onnx"))
+    def __init__(self, bundle: ModelBundle, precision: str, settings: EngineSettings) -> None:
+        streams = settings.streams or 1
+        # A thread that waits for a run computes, too; the session's own stand beside them.
+        threads = max(1, (settings.threads or usable_cores()) - streams + 1)
+        path = bundle.file("onnx-int8" if precision == "int8" else "onnx")
+        # TensorRT takes only int8 whose zero is 0, and CUDA computes none of it in integers.
+        gpus = _GPUS_FASTEST_FIRST if precision == "fp32" else ()
+        self._session, self.provider = _session(path, threads, gpus)
         self._bundle = bundle
-        super().__init__(precision, bundle.input_size, workers=1)
+        # One more than compute at once: it prepares the next frame, or ends the one before.
+        workers = streams + 1
+        self._turns = threading.Semaphore(streams)
+        self._buffers: SimpleQueue[NDArray[np.float32]] = SimpleQueue()
+        for _ in range(workers):
+            self._buffers.put(np.empty((1, 3, bundle.input_size, bundle.input_size), np.float32))
+        super().__init__(precision, bundle.input_size, workers)
 
     def _predict(self, frame: NDArray[np.uint8]) -> RawPredictions:
         bundle = self._bundle
-        data = network_input(frame, bundle.colour_order, bundle.mean, bundle.scale)
-        boxes, scores = self._session.run(["boxes", "scores"], {"data": data})
+        buffer = self._buffers.get()
+        try:
+            data = network_input(frame, bundle.colour_order, bundle.mean, bundle.scale, buffer)
+            with self._turns:
+                boxes, scores = self._session.run(["boxes", "scores"], {"data": data})
+        finally:
+            self._buffers.put(buffer)
         return RawPredictions(boxes, scores)
 
 
-def load(bundle: ModelBundle, precision: str) -> OnnxRuntimeEngine:
+def load(bundle: ModelBundle, precision: str, settings: EngineSettings) -> OnnxRuntimeEngine:
     """Load the bundle's model; precision is "fp32" or "int8"."""
-    return OnnxRuntimeEngine(bundle, precision)
+    return OnnxRuntimeEngine(bundle, precision, settings)
 
 
 def run_model(
     model: bytes, outputs: Sequence[str], inputs: Iterable[Mapping[str, NDArray[np.float32]]]
 ) -> Iterator[list[NDArray[np.float32]]]:
     """Run any serialized ONNX model on each of the inputs, by name; yield its outputs."""
-    session = _session(model)
+    session, _ = _session(model, usable_cores(), ())
     for each in inputs:
         yield session.run(list(outputs), each)
 
 
-def _session(model: Path | bytes) -> Any:
+def _session(model: Path | bytes, threads: int, gpus: Sequence[str]) -> tuple[Any, str]:
+    """Open a session on the first of the GPUs' providers that works, or else on the CPU.
+
+    Returns the provider, too. A build offers what it was compiled for, whether or not the device
+    has the driver: what does not load is told in one line.
+    """
+    offered = onnxruntime.get_available_providers()
+    failed = []
+    for provider in (name for name in gpus if name in offered):
+        try:
+            # What a GPU can't compute, its session leaves to those that follow.
+            session = _opened(model, threads, [provider, *_after(provider, offered)])
+        except Exception as error:  # noqa: BLE001 - each provider raises kinds of its own
+            reason = (str(error).strip() or type(error).__name__).splitlines()[-1]
+        else:
+            if session.get_providers()[0] == provider:
+                return session, provider
+            reason = "it does not load"
+        failed.append(f"{provider} ({reason})")
+    if failed:
+        _log.warning("ONNX Runtime can't use %s; taking the CPU", " nor ".join(failed))
+    return _opened(model, threads, [_CPU]), _CPU
+
+
+def _after(provider: str, offered: Sequence[str]) -> list[str]:
+    place = _GPUS_FASTEST_FIRST.index(provider) + 1
+    return [*(name for name in _GPUS_FASTEST_FIRST[place:] if name in offered), _CPU]
+
+
+def _opened(model: Path | bytes, threads: int, providers: Sequence[str]) -> Any:
     options = onnxruntime.SessionOptions()
     # By default it counts the machine's CPUs and pins threads, also those a container lacks.
-    options.intra_op_num_threads = _usable_cpus()
+    options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     # Threads that spin while they wait take the CPU from decoding, which runs beside.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3  # errors; they are raised, warnings would go to stderr
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-
-
-def _usable_cpus() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of providers that do not load; we tell of them
+        return onnxruntime.InferenceSession(model, options, providers=list(providers))

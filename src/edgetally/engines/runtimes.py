@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, get_args
 import numpy as np
 
 from edgetally.config import EngineName, Precision
+from edgetally.engines.settings import EngineSettings
 from edgetally.errors import EdgetallyError, InputError
 
 if TYPE_CHECKING:
@@ -27,9 +28,12 @@ def available_engines() -> tuple[str, ...]:
 
 
 def create_engine(
-    bundle: ModelBundle, engine: EngineName = "auto", precision: Precision = "auto"
+    bundle: ModelBundle,
+    engine: EngineName = "auto",
+    precision: Precision = "auto",
+    settings: EngineSettings | None = None,
 ) -> Engine:
-    """Load the bundle's model; precision "auto" is fp32.
+    """Load the bundle's model; precision "auto" is fp32. settings absent: the engine's own.
 
     Raises InputError when the runtime is not installed or can't do the precision, or the bundle
     has no int8 form, and EdgetallyError when the runtime can't load the model.
@@ -50,10 +54,12 @@ def create_engine(
             "or use fp32"
         )
     try:
-        load: Callable[[ModelBundle, str], Engine] = importlib.import_module(
+        load: Callable[[ModelBundle, str, EngineSettings], Engine] = importlib.import_module(
             f"edgetally.engines.{name}"
         ).load
-        loaded = load(bundle, "fp32" if precision == "auto" else precision)
+        loaded = load(
+            bundle, "fp32" if precision == "auto" else precision, settings or EngineSettings()
+        )
         _run_alone(loaded, bundle)
     except EdgetallyError:
         raise

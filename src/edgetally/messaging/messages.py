@@ -72,6 +72,8 @@ Pixels = Annotated[int, Field(ge=0)]
 Score = Annotated[float, Field(ge=0, le=1), BeforeValidator(_rounded_to(4))]
 # Five places are a tenth of a pixel in an image 10 000 wide.
 Fraction = Annotated[float, Field(ge=0, le=1), BeforeValidator(_rounded_to(5))]
+Seconds = Annotated[float, Field(ge=0), BeforeValidator(_rounded_to(4))]
+Rate = Annotated[float, Field(ge=0), BeforeValidator(_rounded_to(2))]
 ClassCounts = dict[str, Count]
 
 
@@ -170,14 +172,45 @@ class CameraInventory(_Value):
     in_view: ClassCounts = Field(description="By class: objects in view now.")
 
 
+class Latency(_Value):
+    """How long frames took from their capture until they were counted and written down."""
+
+    p50: Seconds = Field(description="Half of the latest frames took at most so long, in seconds.")
+    p95: Seconds = Field(description="95 of 100 took at most so long, in seconds.")
+    p99: Seconds = Field(description="99 of 100 took at most so long, in seconds.")
+
+
 class CameraHealth(_Value):
     """How one camera is."""
 
+    state: Literal["connecting", "streaming", "stalled", "lost", "ended", "failed"] = Field(
+        description="stalled: it is open but gives no frame; lost: it is opened again and again; "
+        "ended: the source is over; failed: it broke."
+    )
     captured: Count = Field(description="Frames captured since the start.")
     processed: Count = Field(description="Frames that went through the model.")
-    dropped: Count = Field(description="Frames that a newer one replaced.")
-    state: Literal["starting", "running", "ended", "failed"] = Field(
-        description="ended: the source is over; failed: it broke."
+    skipped_still: Count = Field(description="Frames not looked at because nothing moved.")
+    dropped: dict[str, Count] = Field(
+        description="Frames lost, by reason; newer: a newer one came before the device had time."
+    )
+    reconnects: Count = Field(description="How often the source was opened anew.")
+    frame_age: Seconds | None = Field(
+        description="Seconds since the newest frame was captured; null before the first."
+    )
+    fps_wanted: Rate | None = Field(
+        description="Frames a second that the configuration or else the source asks for; null "
+        "where neither tells."
+    )
+    fps_processed: Rate = Field(
+        description="Frames a second that went through the model in the latest half minute."
+    )
+    shortfall: Rate = Field(
+        description="Frames a second dropped in the latest half minute because the device was "
+        "behind; 0 when it keeps up."
+    )
+    latency: Latency | None = Field(
+        description="From a live frame's capture, or from reading a file's, until it is written "
+        "down, over the latest 512 frames; null before the first."
     )
 
 

@@ -64,18 +64,19 @@ class Recorder:
 
     def frame(self, frame: Frame, update: CameraUpdate) -> bool:
         """Write down a frame's events and what is to be told. True if a message was added."""
-        with self._lock:
-            self._now[frame.camera] = update
-            wants_detections = self._wants_detections(frame, update)
-            if not (wants_detections or update.events):
-                return False
-            with self._ledger.transaction() as entry:
-                if wants_detections:
-                    self._tell_detections(entry, frame, update)
-                if update.events:
-                    self._tell_events(entry, update.events)
-                    self._tell_inventory(entry, frame.time)
-            return True
+        # One thread brings a camera's frames, so that those of which nothing is told, nearly all,
+        # need not wait until another camera's are on the disk.
+        self._now[frame.camera] = update
+        wants_detections = self._wants_detections(frame, update)
+        if not (wants_detections or update.events):
+            return False
+        with self._lock, self._ledger.transaction() as entry:
+            if wants_detections:
+                self._tell_detections(entry, frame, update)
+            if update.events:
+                self._tell_events(entry, update.events)
+                self._tell_inventory(entry, frame.time)
+        return True
 
     def events(self, events: Sequence[CountEvent], time: float) -> None:
         """Write down events that no frame brought: those settled when a source ends."""
@@ -208,13 +209,3 @@ def published(update: CameraUpdate, confident: NDArray[np.bool_]) -> CameraUpdat
     found = update.detections
     kept = confident if found.track_ids is None else confident | (found.track_ids >= 0)
     return replace(update, detections=found.select(kept))
-
-
-def on_wall_clock(update: CameraUpdate, frame: Frame) -> CameraUpdate:
-    """Turn the times of a frame's events from the source's clock into seconds since the epoch."""
-    return replace(update, events=shifted(update.events, frame.time - frame.media_time))
-
-
-def shifted(events: Sequence[CountEvent], seconds: float) -> tuple[CountEvent, ...]:
-    """Move the times of events."""
-    return tuple(replace(event, time=event.time + seconds) for event in events)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
@@ -19,7 +19,9 @@ from edgetally.errors import EdgetallyError
 from edgetally.messaging.publisher import Publisher
 from edgetally.messaging.transports import create_transports
 from edgetally.service.camera_loop import CameraLoop
+from edgetally.service.memory import return_freed_memory
 from edgetally.service.recorder import Recorder
+from edgetally.service.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,6 +33,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _WEAK = TrackerSettings().low_score  # what the tracker can still use to keep a track
+_COUNTED_LATER = 2  # frames of a camera that may be done and not yet counted
+_ATTENTION = 0.1  # seconds until a camera's new state is seen
+_SAMPLING = 1.0
 _DRAIN_SECONDS = 4.0  # a nucleus waits five for a component to stop
 
 
@@ -63,16 +68,19 @@ class Service:
         self._config = config
         self._observer = observer
         self._clock = clock
-        self._stop = threading.Event()
+        self._stopping = False
+        self._woken: SimpleQueue[None] = SimpleQueue()
         self.engine = ""
         self.precision = ""
         self.classes: tuple[str, ...] = ()
         self.loops: tuple[CameraLoop, ...] = ()
         self.totals: Totals = {}
+        self._told_failures: list[CameraLoop] = []
 
     def stop(self) -> None:
         """Ask the service to end; `run` returns once all is written and sent. Signal-safe."""
-        self._stop.set()
+        self._stopping = True
+        self._woken.put(None)  # unlike an event, a queue may be used in a signal handler
 
     def run(self) -> None:
         """Run to the end.
@@ -81,12 +89,14 @@ class Service:
         before anything is counted; EdgetallyError where a camera or the detector failed.
         """
         config, started = self._config, self._clock()
+        return_freed_memory()
         with ExitStack() as stack:
             detector = stack.enter_context(
                 Detector(
                     config.model.path,
                     config.model.engine,
                     config.model.precision,
+                    tuning=config.model.tuning,
                     score_threshold=min(_WEAK, config.model.score_threshold),
                     class_thresholds={
                         name: min(_WEAK, score)
@@ -106,7 +116,7 @@ class Service:
             counters = [CameraCounter(camera, detector.classes) for camera in config.cameras]
             cameras = []
             for camera in config.cameras:
-                if self._stop.is_set():
+                if self._stopping:
                     return
                 cameras.append(stack.enter_context(Camera(camera, clock=self._clock)))
             transports = create_transports(config.publish.transports)
@@ -115,18 +125,25 @@ class Service:
             recorder = Recorder(config, detector.bundle, ledger)
             publisher = Publisher(ledger, transports)
             stack.callback(publisher.close, _DRAIN_SECONDS)
+            turns = Turns(detector.in_flight)
             self.loops = tuple(
                 CameraLoop(
+                    camera_config,
                     camera,
                     detector,
+                    turns,
                     counter,
                     recorder,
                     thresholds=thresholds,
+                    ahead=detector.in_flight + _COUNTED_LATER,
+                    clock=self._clock,
                     on_frame=self._observer.frame if self._observer else _ignore,
                     on_event=self._observer.event if self._observer else _ignore,
                     notify=publisher.notify,
                 )
-                for camera, counter in zip(cameras, counters, strict=True)
+                for camera_config, camera, counter in zip(
+                    config.cameras, cameras, counters, strict=True
+                )
             )
             if self._observer is not None:
                 self._observer.started(self)
@@ -143,11 +160,8 @@ class Service:
                 loop.start()
             _log.info("running %s at %s", self.engine, self.precision)
 
-            def beat() -> None:
-                recorder.inventory(self._clock())
-                tell("running")
-
-            self._watch(beat)
+            self._watch(lambda: tell("running"), lambda: recorder.inventory(self._clock()))
+            turns.close()
             self._end_loops()
             recorder.inventory(self._clock())
             tell("stopping")
@@ -165,26 +179,39 @@ class Service:
                 "mend the transports and run again"
             )
 
-    def _watch(self, beat: Callable[[], None]) -> None:
-        """Wait for the end; on every heartbeat, tell the totals and how the service is."""
-        next_beat = time.monotonic()
-        told_errors: set[str] = set()
-        while not self._stop.is_set() and any(loop.is_alive() for loop in self.loops):
-            self._stop.wait(0.05)
-            for loop in self.loops:
-                # the last one's error ends the run, which tells it
-                others_go_on = any(other.is_alive() for other in self.loops)
-                if loop.error is not None and others_go_on and loop.name not in told_errors:
-                    told_errors.add(loop.name)
-                    _log.error("%s; the other cameras go on", loop.error)
-            has_begun = all(loop.processed or not loop.is_alive() for loop in self.loops)
-            if has_begun and time.monotonic() >= next_beat:
-                next_beat = time.monotonic() + self._config.publish.inventory.heartbeat
-                beat()
+    def _watch(self, tell: Callable[[], None], tell_totals: Callable[[], None]) -> None:
+        """Wait for the end; tell of a camera's new state at once, of all on a heartbeat."""
+        next_beat = next_sample = time.monotonic()
+        states: list[tuple[str, int]] = []
+        while not self._stopping and any(loop.is_alive() for loop in self.loops):
+            with suppress(Empty):
+                self._woken.get(timeout=_ATTENTION)
+            now = time.monotonic()
+            if now >= next_sample:
+                next_sample = now + _SAMPLING
+                for loop in self.loops:
+                    loop.measure()
+            before, states = states, [loop.condition for loop in self.loops]
+            if now >= next_beat:
+                next_beat = now + self._config.publish.inventory.heartbeat
+                tell_totals()
+                tell()
+            elif states != before:
+                self._log_failures()
+                tell()
+
+    def _log_failures(self) -> None:
+        # the last one's error ends the run, which tells it
+        if not any(loop.is_alive() for loop in self.loops):
+            return
+        for loop in self.loops:
+            if loop.error is not None and loop not in self._told_failures:
+                self._told_failures.append(loop)
+                _log.error("%s; the other cameras go on", loop.error)
 
     def _end_loops(self) -> None:
         for loop in self.loops:
-            loop.camera.stop()
+            loop.stop()
         for loop in self.loops:
             loop.join()
 

@@ -9,7 +9,7 @@ import stat
 import zlib
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 from edgetally.bundle import MANIFEST_NAME
 from edgetally.conversion.artifact.kind import foreign_graph, foreign_names, foreign_settings
@@ -17,9 +17,11 @@ from edgetally.conversion.artifact.params import read_params
 from edgetally.conversion.artifact.symbol import LARGEST_SYMBOL, Graph, parse_symbol
 from edgetally.conversion.artifact.tar_stream import LARGEST_ARCHIVE, read_members
 from edgetally.errors import InputError
+from edgetally.shortened import listed, shortened
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Mapping
+    from io import BufferedReader
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -34,6 +36,19 @@ _LARGEST_HYPERPARAMETERS = 1 << 20
 _SYMBOL_ENDING = "-symbol.json"
 _PARAMS_KIND = ".params"
 _PARAMS_ENDING = re.compile(r"-[0-9]{4}\.params")
+_GZIP = b"\x1f\x8b"
+# What people pack with instead: the first bytes of each format's own specification.
+_OTHER_PACKING = (
+    (re.compile(rb"PK(\x03\x04|\x05\x06)"), "a zip archive"),
+    (re.compile(rb"BZh[1-9]1AY&SY"), "packed with bzip2"),
+    (re.compile(rb"\xfd7zXZ\x00"), "packed with xz"),
+    (re.compile(rb"\x28\xb5\x2f\xfd"), "packed with zstd"),
+    (re.compile(rb"7z\xbc\xaf\x27\x1c"), "a 7-Zip archive"),
+    (re.compile(rb"Rar!\x1a\x07"), "a RAR archive"),
+)
+_ARCHIVE_ENDINGS = (".tar.gz", ".tgz", ".tar")
+# Written by macOS beside each file, and by an old tar for each pax header that it didn't know.
+_LEFTOVER = re.compile(r"\._|PaxHeader")
 
 
 @dataclass(frozen=True)
@@ -60,8 +75,10 @@ class TrainingArtifact:
         can't be read, or where the archive holds what no training job writes.
         """
         if "\0" in str(source):
-            raise InputError(f"{str(source)!r} is no path; give one without a NUL character")
-        held = _Held(origin or str(source))
+            raise InputError(
+                f"{shortened(repr(str(source)))} is no path; give one without a NUL character"
+            )
+        held = _Held(shortened(origin or source))
         try:
             if source.is_dir():
                 held.add_folder(source)
@@ -116,7 +133,7 @@ class _Held:
 
     def add_folder(self, folder: Path) -> None:
         self._folder = folder
-        self.names = {path.name for path in folder.iterdir()}
+        self.names = {path.name for path in folder.iterdir() if not _is_leftover(path.name)}
 
     def add_pair(self, symbol: Path) -> None:
         """Take a symbol file and the parameters beside it, and what SageMaker's need."""
@@ -128,15 +145,21 @@ class _Held:
         if symbol.name == SYMBOL_NAME and HYPERPARAMETERS_NAME in beside:
             self.names.add(HYPERPARAMETERS_NAME)
 
-    def add_member(self, name: str, content: bytearray | None) -> None:
+    def add_member(self, path: str, content: bytearray | None) -> None:
+        if _is_leftover(path):
+            return
+        name = PurePosixPath(path).name
         if name in self.names and (name == HYPERPARAMETERS_NAME or _network_file(name)):
             raise InputError(f"{self.origin} holds {name} more than once; give one job's artifact")
         self.names.add(name)
         if content is not None:
             self._contents[name] = content
 
-    def most_bytes(self, name: str) -> int:
+    def most_bytes(self, path: str) -> int:
         """Return the size up to which a member is kept; 0 for one that is not needed."""
+        if _is_leftover(path):
+            return 0
+        name = PurePosixPath(path).name
         # Of networks that are not SageMaker's only the first is kept: two are refused.
         kept = (other for other in self._contents if other not in _SAGEMAKER)
         if name not in _SAGEMAKER and _network_file(name) in map(_network_file, kept):
@@ -159,6 +182,12 @@ class _Held:
         symbols = sorted(name for name in self.names if _network_file(name) == _SYMBOL_ENDING)
         params = sorted(name for name in self.names if _network_file(name) == _PARAMS_KIND)
         if not symbols and not params:
+            packed = sorted(name for name in self.names if name.lower().endswith(_ARCHIVE_ENDINGS))
+            if packed:
+                raise InputError(
+                    f"{self.origin} is no artifact but holds {listed(packed)}; give that file "
+                    "itself, unpacked from where it lies"
+                )
             missing = [name for name in _SAGEMAKER if name not in self.names]
             raise InputError(
                 f"{self.origin} lacks {' and '.join(missing)}; give the model.tar.gz of a "
@@ -167,17 +196,17 @@ class _Held:
         if HYPERPARAMETERS_NAME in self.names:
             raise InputError(
                 f"{self.origin} lacks {SYMBOL_NAME} and {PARAMS_NAME} but holds "
-                f"{HYPERPARAMETERS_NAME} and {_listed([*symbols, *params])}; give the training "
+                f"{HYPERPARAMETERS_NAME} and {listed([*symbols, *params])}; give the training "
                 "job's own model.tar.gz, or a folder of the exported network alone"
             )
         if len(symbols) > 1:
             raise InputError(
-                f"{self.origin} holds several networks ({_listed([*symbols, *params])}); unpack it "
+                f"{self.origin} holds several networks ({listed([*symbols, *params])}); unpack it "
                 "and name one symbol file"
             )
         if not symbols:
             raise InputError(
-                f"{self.origin} lacks a {_SYMBOL_ENDING[1:]} for {_listed(params)}; give both "
+                f"{self.origin} lacks a {_SYMBOL_ENDING[1:]} for {listed(params)}; give both "
                 "files that HybridBlock.export wrote"
             )
         name = symbols[0].removesuffix(_SYMBOL_ENDING)
@@ -189,16 +218,14 @@ class _Held:
             )
         if len(params) > 1:
             raise InputError(
-                f"{self.origin} holds several parameter files ({_listed(params)}); leave the one "
+                f"{self.origin} holds several parameter files ({listed(params)}); leave the one "
                 f"of the epoch that is wanted beside {symbols[0]}"
             )
         return name, symbols[0], own[0]
 
 
 def _network_file(name: str) -> str:
-    """Return the ending of a network's file, "" for any other; macOS's ._ files are none."""
-    if name.startswith("._"):
-        return ""
+    """Return the ending of a network's file, "" for any other."""
     if name.endswith(_SYMBOL_ENDING):
         return _SYMBOL_ENDING
     return _PARAMS_KIND if _stem(name) is not None else ""
@@ -209,9 +236,8 @@ def _stem(params_name: str) -> str | None:
     return params_name[:-12] if ending else None
 
 
-def _listed(names: Collection[str]) -> str:
-    shown = ", ".join(name[:100] for name in list(names)[:10])
-    return f"{shown}, … ({len(names)} in all)" if len(names) > 10 else shown
+def _is_leftover(path: str) -> bool:
+    return any(_LEFTOVER.match(part) for part in PurePosixPath(path).parts)
 
 
 def _largest(name: str) -> int:
@@ -229,7 +255,7 @@ def _check_file(path: Path) -> int:
         status = path.stat()
     except FileNotFoundError:
         what = "is a link to nothing" if path.is_symlink() else "does not exist"
-        raise InputError(f"{path} {what}; give the path of a model.tar.gz") from None
+        raise InputError(f"{shortened(path)} {what}; give the path of a model.tar.gz") from None
     if not stat.S_ISREG(status.st_mode):
         raise InputError(f"{path} is no ordinary file; give the artifact as the job wrote it")
     return status.st_size
@@ -258,26 +284,38 @@ def _add_archive(source: Path, held: _Held) -> None:
     _check_file(source)
     try:
         with _opened(source) as stream:
-            members = read_members(
-                stream, held.origin, lambda path: held.most_bytes(PurePosixPath(path).name)
-            )
+            _refuse_other_packing(stream, held)
+            members = read_members(stream, held.origin, held.most_bytes)
             for path, content in members:
-                held.add_member(PurePosixPath(path).name, content)
+                held.add_member(path, content)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise InputError(
             f"{held.origin} is not a whole tar archive ({error}); download it again"
         ) from None
 
 
-def _opened(source: Path) -> gzip.GzipFile | IO[bytes]:
+def _opened(source: Path) -> gzip.GzipFile | BufferedReader:
     with source.open("rb") as stream:
-        zipped = stream.read(2) == b"\x1f\x8b"
+        zipped = stream.read(2) == _GZIP
     return gzip.open(source) if zipped else source.open("rb")
+
+
+def _refuse_other_packing(stream: gzip.GzipFile | BufferedReader, held: _Held) -> None:
+    start = stream.peek(16)
+    if start.startswith(_GZIP):
+        raise InputError(
+            f"{held.origin} is packed with gzip twice; unpack it once with gunzip, or "
+            "give the model.tar.gz that the job wrote"
+        )
+    for magic, what in _OTHER_PACKING:
+        if magic.match(start):
+            inside = "holds, in gzip, what is " if isinstance(stream, gzip.GzipFile) else "is "
+            held.refuse(f"this {inside}{what}; give the model.tar.gz that the job wrote")
 
 
 def _unreadable(error: OSError, path: Path) -> InputError:
     return InputError(
-        f"{error.filename or path} can't be read ({error.strerror or error}); "
+        f"{shortened(error.filename or path)} can't be read ({error.strerror or error}); "
         "give a readable model.tar.gz"
     )
 
@@ -289,6 +327,6 @@ def _parse_hyperparameters(content: bytes | bytearray, origin: str) -> dict[str,
         return {str(key): str(value) for key, value in settings.items()}
     except (ValueError, AttributeError, RecursionError) as error:
         raise InputError(
-            f"{origin}: {HYPERPARAMETERS_NAME} can't be read ({error}); "
+            f"{origin}: {HYPERPARAMETERS_NAME} can't be read ({shortened(error)}); "
             "take the artifact from the training job again"
         ) from None

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from edgetally.errors import EdgetallyError, InputError
+from edgetally.shortened import shortened
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-SCHEME = "s3://"
+_SCHEME = re.compile("s3://", re.IGNORECASE)
 _BLOCK = 1 << 20
 _CONNECT_SECONDS = 10
 _READ_SECONDS = 60
@@ -37,6 +38,8 @@ _WRONG_KEYS = {
     "SignatureDoesNotMatch": "do not fit together",
     "InvalidSignatureException": "do not fit together",
 }
+_RETRIES = "AWS_MAX_ATTEMPTS, or max_attempts of AWS's configuration, is no number from 1 up"
+_RETRIES_REMEDY = "give one, or unset it"
 _DENIED = {"AccessDenied", "AccessDeniedException", "403", "Forbidden", "AllAccessDisabled"}
 _MISSING = {"404", "NoSuchKey", "NotFound", "ResourceNotFound"}
 
@@ -44,6 +47,11 @@ _MISSING = {"404", "NoSuchKey", "NotFound", "ResourceNotFound"}
 class _Place(NamedTuple):
     bucket: str
     key: str
+
+
+def is_address(text: str) -> bool:
+    """Tell whether a text begins as an address in S3 does, in small letters or capitals."""
+    return _SCHEME.match(text) is not None
 
 
 def artifact_of(training_job: str) -> str:
@@ -54,8 +62,8 @@ def artifact_of(training_job: str) -> str:
     """
     if not _TRAINING_JOB.fullmatch(training_job):
         raise InputError(
-            f"{training_job!r} is no name of a training job; give --training-job the name that "
-            "CreateTrainingJob was given, of up to 63 letters, digits and hyphens"
+            f"{shortened(repr(training_job))} is no name of a training job; give --training-job "
+            "the name that CreateTrainingJob was given, of up to 63 letters, digits and hyphens"
         )
     subject = f"training job {training_job}"
     with _told(subject, "sagemaker:DescribeTrainingJob"):
@@ -149,15 +157,16 @@ def _new_file(path: Path) -> Iterator[Callable[[bytes], None]]:
 
 
 def _parse(uri: str) -> _Place:
-    bucket, _, key = uri.removeprefix(SCHEME).partition("/")
-    if not uri.startswith(SCHEME) or not _BUCKET.fullmatch(bucket):
-        raise InputError(f"{uri!r} names no bucket; give s3://bucket/path/to/model.tar.gz")
+    bucket, _, key = _SCHEME.sub("", uri, count=1).partition("/")
+    shown = shortened(repr(uri))
+    if not is_address(uri) or not _BUCKET.fullmatch(bucket):
+        raise InputError(f"{shown} names no bucket; give s3://bucket/path/to/model.tar.gz")
     if not key or key.endswith("/"):
         raise InputError(
-            f"{uri!r} names no object but a folder; give s3://bucket/path/to/model.tar.gz"
+            f"{shown} names no object but a folder; give s3://bucket/path/to/model.tar.gz"
         )
     if len(key.encode("utf-8", "replace")) > _LONGEST_KEY or not key.isprintable():
-        raise InputError(f"{uri!r} can't be an object's key; give s3://bucket/path/to/model.tar.gz")
+        raise InputError(f"{shown} can't be an object's key; give s3://bucket/path/to/model.tar.gz")
     return _Place(bucket, key)
 
 
@@ -174,12 +183,22 @@ def _boto3() -> Any:
 
 def _client(service: str) -> Any:
     boto3 = _boto3()
+    from botocore import exceptions as boto  # noqa: PLC0415 - comes with boto3
     from botocore.config import Config  # noqa: PLC0415 - comes with boto3
 
     waits = Config(connect_timeout=_CONNECT_SECONDS, read_timeout=_READ_SECONDS)
     try:
         return boto3.session.Session().client(service, config=waits)
-    except ValueError:
+    except boto.InvalidRegionError:
+        raise InputError(
+            "AWS_DEFAULT_REGION, or the region of AWS's configuration, is no region; "
+            "give one like eu-west-1"
+        ) from None
+    except boto.InvalidRetryConfigurationError:
+        raise InputError(f"{_RETRIES}, or AWS_RETRY_MODE is unknown; {_RETRIES_REMEDY}") from None
+    except ValueError as error:
+        if "int()" in str(error):
+            raise InputError(f"{_RETRIES}; {_RETRIES_REMEDY}") from None
         raise InputError(
             "AWS_ENDPOINT_URL, or another endpoint of AWS's configuration, is no URL; "
             "give one like https://host:port, or unset it"

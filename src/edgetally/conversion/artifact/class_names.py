@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import json
+import stat
 import tempfile
 from pathlib import Path
 from typing import IO, NamedTuple
 
 from edgetally.conversion.artifact import aws
 from edgetally.errors import InputError
+from edgetally.ordinary_file import open_ordinary, status_of
+from edgetally.shortened import listed, shortened
 
 _FILE_ENDINGS = (".txt", ".manifest", ".json", ".jsonl", ".names", ".labels")
 _JSON_ENDINGS = (".manifest", ".json", ".jsonl")
 _LARGEST_FILE = 256 << 20  # a manifest has a line for each picture
 _LONGEST_LINE = 8 << 20
 _METADATA = "-metadata"
+_GIVE_FILE = (
+    "give an existing file, or names with commas between them (names with a / go into a text file)"
+)
 
 
 class _Name(NamedTuple):
@@ -32,37 +38,45 @@ def read_class_names(given: str) -> tuple[str, ...]:
     Raises InputError where a name is empty, the file can't be read, or its ids have a hole or
     contradict each other, with the line's number.
     """
-    if given.startswith(aws.SCHEME):
+    if aws.is_address(given):
         with tempfile.TemporaryDirectory() as folder:
-            return _from_file(aws.fetch(given, Path(folder), limit=_LARGEST_FILE), given)
-    path = Path(given)
+            place = aws.fetch(given, Path(folder), limit=_LARGEST_FILE)
+            return _from_file(place, shortened(given))
     try:
-        is_file = path.is_file()
-    except (OSError, ValueError):  # too long for a path, or with a NUL character
-        is_file = False
-    if is_file:
-        return _from_file(path, given)
-    if "/" in given or given.lower().endswith(_FILE_ENDINGS):
-        problem = "is no file" if path.exists() else "does not exist"
-        raise InputError(
-            f"class names: {given} {problem}; give an existing file, or names with commas "
-            "between them (names with a / go into a text file)"
-        )
+        mode = status_of(Path(given)).st_mode
+    except OSError as error:  # not there, hidden, or a text that can be no path
+        if _means_a_file(given):
+            raise _unreadable(shortened(given), error) from None
+    else:
+        if not stat.S_ISDIR(mode):
+            return _from_file(Path(given), shortened(given))
+        if _means_a_file(given):
+            raise InputError(f"class names: {shortened(given)} is no file; {_GIVE_FILE}")
     return _stripped(given.split(","), "name {} of --classes is empty; give each class a name")
+
+
+def _means_a_file(given: str) -> bool:
+    return "/" in given or given.lower().endswith(_FILE_ENDINGS)
+
+
+def _unreadable(origin: str, error: OSError) -> InputError:
+    if isinstance(error, FileNotFoundError | NotADirectoryError):
+        return InputError(f"class names: {origin} does not exist; {_GIVE_FILE}")
+    return InputError(
+        f"class names: {origin} can't be read ({error.strerror or error}); give a readable file"
+    )
 
 
 def _from_file(path: Path, origin: str) -> tuple[str, ...]:
     try:
-        with path.open("rb") as stream:
+        with open_ordinary(path, _LARGEST_FILE) as stream:
             start = stream.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()
             stream.seek(0)
             if start.startswith(b"{") or origin.lower().endswith(_JSON_ENDINGS):
                 return _from_manifest(stream, origin)
             return _from_text(stream, origin)
     except OSError as error:
-        raise InputError(
-            f"class names: {origin} can't be read ({error.strerror or error}); give a readable file"
-        ) from None
+        raise _unreadable(origin, error) from None
 
 
 def _from_text(stream: IO[bytes], origin: str) -> tuple[str, ...]:
@@ -103,7 +117,9 @@ def _from_manifest(stream: IO[bytes], origin: str) -> tuple[str, ...]:
             line = line.removeprefix(b"\xef\xbb\xbf")
         if line.strip():
             for label, class_map in _class_maps(line, where).items():
-                _merge(labels.setdefault(label, {}), class_map, number, f"{where}: {label}")
+                _merge(
+                    labels.setdefault(label, {}), class_map, number, f"{where}: {shortened(label)}"
+                )
     return _of_one_label(labels, origin)
 
 
@@ -123,7 +139,7 @@ def _class_maps(line: bytes, where: str) -> dict[str, dict[object, object]]:
         if key.endswith(_METADATA) and isinstance(value, dict) and "class-map" in value:
             if not isinstance(value["class-map"], dict):
                 raise InputError(
-                    f"class names: {where}: the class-map of {key} is no object; "
+                    f"class names: {where}: the class-map of {shortened(key)} is no object; "
                     "take the manifest from the labelling job again"
                 )
             found[key.removesuffix(_METADATA)] = value["class-map"]
@@ -142,9 +158,14 @@ def _merge(
         first = known.setdefault(int(str(key)), _Name(name.strip(), number))
         if first.text != name.strip():
             raise InputError(
-                f"class names: {where} calls class {key} {name.strip()!r} but line {first.line} "
-                f"{first.text!r}; take one labelling job's manifest, or give --classes a,b,c"
+                f"class names: {where} calls class {key} {_quoted(name.strip())} but line "
+                f"{first.line} {_quoted(first.text)}; take one "
+                "labelling job's manifest, or give --classes a,b,c"
             )
+
+
+def _quoted(name: str) -> str:
+    return repr(shortened(name, 50))
 
 
 def _is_id(key: object) -> bool:
@@ -165,14 +186,15 @@ def _of_one_label(labels: dict[str, dict[int, _Name]], origin: str) -> tuple[str
             if mine is None or its is None or mine.text != its.text:
                 line = (its or mine or _Name("", 0)).line
                 raise InputError(
-                    f"class names: {origin}, line {line}: the labels {label} and {other} differ in "
-                    f"class {number}; keep one label in the manifest, or give --classes a,b,c"
+                    f"class names: {origin}, line {line}: the labels {shortened(label)} and "
+                    f"{shortened(other)} differ in class {number}; keep one label in the "
+                    "manifest, or give --classes a,b,c"
                 )
     holes = sorted(set(range(max(names) + 1)) - names.keys())
     if holes:
         after = names[min(number for number in names if number > holes[0])]
         raise InputError(
-            f"class names: {origin}, line {after.line}: class {after.text!r} has an id past "
-            f"{holes[0]}, which no line names; give --classes a,b,c"
+            f"class names: {origin}, line {after.line}: class {_quoted(after.text)} has an id past "
+            f"{listed([str(hole) for hole in holes])}, which no line names; give --classes a,b,c"
         )
     return tuple(names[number].text for number in range(len(names)))

@@ -27,6 +27,18 @@ _SEGMENTATION = (
     "this is the artifact of SageMaker's semantic segmentation algorithm, not of object "
     f"detection; {_ONLY}"
 )
+_NO_SSD = "only an SSD can be converted: train SageMaker's Object Detection or GluonCV's ssd_…"
+_RCNN = f"this network is a Faster R-CNN or Mask R-CNN, like those of GluonCV; {_NO_SSD}"
+_YOLO = f"this network is a YOLO, like those of GluonCV; {_NO_SSD}"
+_CENTERNET = f"this network is a CenterNet, like those of GluonCV; {_NO_SSD}"
+_OTHER_DETECTOR = f"this network is a detector of GluonCV that is no SSD; {_NO_SSD}"
+# What proposes regions and looks at them again (gluoncv model_zoo/rcnn, MXNet's own example).
+_REGIONS = frozenset(
+    {"_contrib_ROIAlign", "ROIPooling", "_contrib_Proposal", "_contrib_MultiProposal"}
+)
+# The decoders of gluoncv model_zoo/yolo/yolo3.py, and of model_zoo/center_net with nn/coder.py.
+_YOLO_DECODER = frozenset({"sigmoid", "exp", "_contrib_box_nms"})
+_CENTERNET_DECODER = frozenset({"sigmoid", "topk", "gather_nd"})
 _NEWER = (
     "not of the built-in Object Detection algorithm (MXNet), whose artifact holds "
     "model_algo_1-symbol.json; train with that one"
@@ -67,7 +79,18 @@ def foreign_settings(hyperparameters: Mapping[str, str]) -> str | None:
 
 
 def foreign_graph(graph: Graph) -> str | None:
-    """Return what a network is that classifies pictures and finds no boxes, or None."""
+    """Return what a network is that classifies pictures or detects as no SSD does, or None."""
+    operators = {node.op for node in graph.nodes}
+    if any("MultiBox" in operator for operator in operators):
+        return None
+    if operators & _REGIONS:
+        return _RCNN
+    if "_contrib_box_nms" in operators:
+        # An SSD chooses one class by softmax, with whatever operators its boxes are decoded.
+        if operators & {"softmax", "_contrib_box_decode"}:
+            return None
+        return _YOLO if operators >= _YOLO_DECODER else _OTHER_DETECTOR
+    if operators >= _CENTERNET_DECODER:
+        return _CENTERNET
     classifies = any(graph.nodes[node].op == "SoftmaxOutput" for node, _, _ in graph.heads)
-    finds = any("MultiBox" in node.op or "box_nms" in node.op for node in graph.nodes)
-    return _CLASSIFIER if classifies and not finds else None
+    return _CLASSIFIER if classifies else None

@@ -24,6 +24,7 @@ LARGEST_SYMBOL = 8 << 20  # bytes; a resnet-50 detector's has 0.13 MB
 _MOST_NODES = 50_000  # a resnet-50 detector has 544
 _LARGEST_INDEX = 1 << 31
 _SHOWN = 200  # characters of a fault that a message quotes
+_LONGEST_NUMBERS = 1 << 16  # characters; a list of sizes has some tens
 _MISSING_VALUES = (None, "None", "")
 _EXHAUSTED = (OverflowError, RecursionError, MemoryError)
 _FLAGS = {"True": True, "true": True, "1": True, "False": False, "false": False, "0": False}
@@ -39,7 +40,7 @@ class Node:
     inputs: tuple[Entry, ...] = ()
 
     def __str__(self) -> str:
-        return f"node {self.name} ({self.op})"
+        return f"node {self.name[:_SHOWN]} ({self.op[:_SHOWN]})"
 
     def text(self, key: str, default: str) -> str:
         """Return an attribute as it is written."""
@@ -58,6 +59,8 @@ class Node:
         found = self.attrs.get(key)
         if found in _MISSING_VALUES:
             return default
+        if len(str(found)) > _LONGEST_NUMBERS:
+            raise self._unreadable(key, "a short list of numbers")
         try:
             value = ast.literal_eval(str(found).strip())
             values = value if isinstance(value, tuple | list) else (value,)
@@ -90,7 +93,7 @@ class Node:
 
     def _unreadable(self, key: str, wanted: str) -> InputError:
         return InputError(
-            f"{self}: {key}={self.attrs.get(key)!r} should be {wanted}; "
+            f"{self}: {key}={str(self.attrs.get(key))[:_SHOWN]!r} should be {wanted}; "
             "take the artifact from the training job again"
         )
 
@@ -170,7 +173,10 @@ def _parse_node(index: int, saved: Mapping[str, object]) -> Node:
     for key in ("attr", "param", "attrs"):
         attrs |= {k: _parse_text(v) for k, v in _parse_mapping(saved.get(key)).items()}
     inputs = tuple(_parse_entry(entry, index) for entry in saved["inputs"])  # type: ignore[attr-defined]
-    return Node(_parse_text(saved["op"]), _parse_text(saved["name"]), attrs, inputs)
+    op, name = _parse_text(saved["op"]), _parse_text(saved["name"])
+    if not name or not op:
+        raise ValueError(f"node {index} has no name or no operator")
+    return Node(op, name, attrs, inputs)
 
 
 def _parse_mapping(saved: object) -> dict[str, object]:

@@ -61,11 +61,14 @@ def anchors_of(
     index: int,
     shapes: Mapping[int, tuple[int, ...]],
     params: Mapping[str, NDArray[np.float32]],
+    *,
+    most: int,
 ) -> NDArray[np.float32]:
     """Return the anchors that a node stands for, whatever the picture: float32 [A, 4].
 
     shapes holds [N, C, H, W] of each feature map, by node; params the parameters as `arg:…`.
-    InputError where something else than priors, parameters and their rearrangement lies between.
+    InputError where there are more than `most`, one is not finite, or something else than priors,
+    parameters and their rearrangement lies between.
     """
     values: dict[int, NDArray[np.float32]] = {}
     for i in _constant_part(graph, index, shapes):
@@ -73,7 +76,8 @@ def anchors_of(
         inputs = [values.get(source) for source, _, _ in node.inputs]
         try:
             features = [_shape_of(graph, source, shapes) for source, _, _ in node.inputs]
-            values[i] = _evaluated(node, inputs, features, params)
+            with np.errstate(all="ignore"):  # what is not finite is refused below
+                values[i] = _evaluated(node, inputs, features, params, most)
         except (ValueError, IndexError, TypeError, KeyError):
             raise InputError(
                 f"{node}: anchors made this way are not supported; {_REMEDY}"
@@ -81,6 +85,8 @@ def anchors_of(
     found = values[index]
     if found.ndim != 3 or found.shape[::2] != (1, 4):
         raise InputError(f"{graph.nodes[index]} gives {list(found.shape)}, no anchors; {_REMEDY}")
+    if not np.isfinite(found).all():
+        raise InputError(f"{graph.nodes[index]} gives anchors that are not finite; {_REMEDY}")
     anchors: NDArray[np.float32] = found[0]
     return anchors
 
@@ -118,11 +124,12 @@ def _evaluated(
     inputs: list[NDArray[np.float32] | None],
     features: list[tuple[int, ...] | None],
     params: Mapping[str, NDArray[np.float32]],
+    most: int,
 ) -> NDArray[np.float32]:
     if node.op == "null":
         return params[f"arg:{node.name}"]
     if node.op == "_contrib_MultiBoxPrior":
-        return _prior(node, features[0])
+        return _prior(node, features[0], most)
     if node.op == "slice_like":
         data, feature = inputs[0], features[1]
         if data is None or feature is None:
@@ -161,14 +168,24 @@ def _evaluated(
     raise ValueError(node.op)
 
 
-def _prior(node: Node, feature: tuple[int, ...] | None) -> NDArray[np.float32]:
+def _prior(node: Node, feature: tuple[int, ...] | None, most: int) -> NDArray[np.float32]:
     if feature is None:
         raise ValueError("no feature map")
     height, width = feature[2:]
     sizes, ratios = node.numbers("sizes", (1.0,)), node.numbers("ratios", (1.0,))
     steps, offsets = node.numbers("steps", (-1.0, -1.0)), node.numbers("offsets", (0.5, 0.5))
-    if not sizes or min(ratios, default=0) <= 0 or not len(steps) == len(offsets) == 2:
+    if (
+        min(sizes, default=0) <= 0
+        or min(ratios, default=0) <= 0
+        or not len(steps) == len(offsets) == 2
+    ):
         raise InputError(f"{node}: its sizes, ratios, steps or offsets make no anchors; {_REMEDY}")
+    count = height * width * (len(sizes) + len(ratios) - 1)
+    if count > most:
+        raise InputError(
+            f"{node} makes {count} anchors, the network's heads are for {most} in all: they do not "
+            "belong together; symbol and parameters must come from the same training job"
+        )
     return multibox_prior(
         height,
         width,

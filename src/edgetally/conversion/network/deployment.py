@@ -10,7 +10,7 @@ import numpy as np
 from edgetally.bundle import NmsSettings
 from edgetally.conversion.artifact.archive import HYPERPARAMETERS_NAME
 from edgetally.conversion.artifact.symbol import Entry, Graph, Node
-from edgetally.conversion.network.settings import Chooser, NmsOverrides
+from edgetally.conversion.network.settings import LEAST, MOST, Chooser, NmsOverrides
 from edgetally.errors import InputError
 
 if TYPE_CHECKING:
@@ -25,6 +25,11 @@ LOCATIONS_NAME = "multibox_loc_pred"
 ANCHORS_NAME = "multibox_anchors"
 DETECTION_NAME = "detection"
 INPUT_NAME = "data"
+UPGRADED = {"mxnet_version": ["int", 10901]}
+"""What a graph says of itself whose attributes are written as MXNet 1.9.1 writes them."""
+DETECTION_HEAD = "det_out"
+_FED = {INPUT_NAME, "label"}
+_WRAPPERS = {"MakeLoss", "make_loss", "BlockGrad", "stop_gradient", "_copy", "identity"}
 _DETECTION_OP = "_contrib_MultiBoxDetection"
 _VARIANCES = (0.1, 0.1, 0.2, 0.2)
 _ASK_FOR_DETECTION = "is this a SageMaker object detection artifact?"
@@ -86,15 +91,32 @@ def deploy_sagemaker(
     nodes[classes] = Node("softmax", CLASSES_NAME, {"axis": "1"}, graph.nodes[classes].inputs[:1])
     inputs: tuple[Entry, ...] = ((classes, 0, 0), (locations, 0, 0), (anchors, 0, 0))
     nodes.append(Node(_DETECTION_OP, DETECTION_NAME, detection_attributes(nms), inputs))
-    cut = Graph(tuple(nodes), ((len(nodes) - 1, 0, 0),), graph.attrs).pruned()
+    cut = Graph(tuple(nodes), ((len(nodes) - 1, 0, 0),), UPGRADED).pruned()
+    _refuse_other_detection(graph)
     refuse_strangers(graph, artifact.params)
     return Deployment(
         cut,
         remaining(cut, artifact.params),
         nms,
         NetworkInput(whole_number(artifact.hyperparameters, "image_shape")),
-        artifact.hyperparameters.get("base_network", "unknown"),
+        _architecture(graph, artifact.hyperparameters, warn),
     )
+
+
+def _architecture(
+    graph: Graph, hyperparameters: Mapping[str, str], warn: Callable[[str], None]
+) -> str:
+    """Tell the two networks of the algorithm apart: only resnet-50 normalizes batches."""
+    is_resnet = any(node.op == "BatchNorm" for node in graph.nodes)
+    found = "resnet-50" if is_resnet else "vgg-16"
+    told = hyperparameters.get("base_network", found)
+    if told != found and told in {"resnet-50", "vgg-16"}:
+        warn(
+            f"base_network is {found} in the symbol but {told} in the hyperparameters; "
+            "the symbol wins"
+        )
+        return found
+    return told
 
 
 def detection_of(graph: Graph) -> Node | None:
@@ -132,10 +154,14 @@ def whole_number(settings: Mapping[str, str], key: str) -> int:
 
 def refuse_strangers(graph: Graph, params: Mapping[str, NDArray[np.generic]]) -> None:
     """Raise InputError where the parameters hold something that the network does not name."""
-    known = {node.name for node in graph.nodes if node.op == "null"}
+    states = _states(graph)
+    known = {
+        f"{'aux' if index in states else 'arg'}:{node.name}"
+        for index, node in enumerate(graph.nodes)
+        if node.op == "null" and node.name not in _FED
+    }
     for name in params:
-        kind, _, bare = name.partition(":")
-        if kind not in {"arg", "aux"} or bare not in known:
+        if name not in known:
             raise InputError(
                 f"the parameters hold {name}, which the network does not have; "
                 "symbol and parameters must come from the same training job"
@@ -150,19 +176,45 @@ def remaining(
     InputError where one is missing, is no number or not finite.
     """
     kept: dict[str, NDArray[np.float32]] = {}
-    for node in graph.nodes:
+    states = _states(graph)
+    for index, node in enumerate(graph.nodes):
         if node.op != "null" or node.name == INPUT_NAME:
             continue
-        name = next((n for n in (f"arg:{node.name}", f"aux:{node.name}") if n in params), None)
-        if name is None:
+        name = f"{'aux' if index in states else 'arg'}:{node.name}"
+        if name not in params:
             raise InputError(
-                f"the parameters hold no {node.name}, which the network needs; "
+                f"the parameters hold no {node.name}, which the network needs as {name}; "
                 "symbol and parameters must come from the same training job"
             )
-        kept[name] = params[name].astype(np.float32, copy=False)
+        if not params[name].size:
+            raise InputError(f"parameter {node.name} holds no number; train the model again")
+        with np.errstate(over="ignore"):
+            kept[name] = params[name].astype(np.float32, copy=False)
         if not np.isfinite(kept[name]).all():
             raise InputError(f"parameter {node.name} is not finite; train the model again")
     return kept
+
+
+def _states(graph: Graph) -> set[int]:
+    """Find MXNet's auxiliary states: the moving mean and variance of each BatchNorm."""
+    return {
+        source
+        for node in graph.nodes
+        if node.op == "BatchNorm"
+        for source, _, _ in node.inputs[3:5]
+    }
+
+
+def _refuse_other_detection(graph: Graph) -> None:
+    """Refuse a head that detects by an operator which the deployable graph would not have."""
+    for name in (DETECTION_HEAD, DETECTION_NAME):
+        index = graph.find(name)
+        while index is not None and graph.nodes[index].op in _WRAPPERS:
+            index = graph.nodes[index].inputs[0][0] if graph.nodes[index].inputs else None
+        if index is not None and graph.nodes[index].op != _DETECTION_OP:
+            raise InputError(
+                f"{graph.nodes[index]} should be a {_DETECTION_OP}; {_ASK_FOR_DETECTION}"
+            )
 
 
 def _head(graph: Graph, name: str) -> int:
@@ -185,16 +237,22 @@ def _nms_settings(
 
     def variances(node: Node) -> tuple[float, float, float, float]:
         found = node.numbers("variances", _VARIANCES)
-        if len(found) != 4 or min(found) <= 0:
+        if len(found) != 4 or not LEAST <= min(found) <= max(found) <= 1 / LEAST:
             raise InputError(f"{node}: variances={found} should be four numbers above 0")
         return found[0], found[1], found[2], found[3]
+
+    def topk(node: Node) -> int:
+        found = node.integer("nms_topk", -1)
+        if not -MOST <= found <= MOST:
+            raise InputError(f"{node}: nms_topk={found} should be at most {MOST}")
+        return found
 
     # The defaults are those of MXNet's MultiBoxDetectionParam.
     return NmsSettings(
         threshold=chosen(
             "nms_threshold", lambda n: n.number("nms_threshold", 0.5), overrides.threshold
         ),
-        topk=chosen("nms_topk", lambda n: n.integer("nms_topk", -1), overrides.topk),
+        topk=chosen("nms_topk", topk, overrides.topk),
         force_suppress=chosen(
             "force_suppress", lambda n: n.flag("force_suppress", False), overrides.force_suppress
         ),

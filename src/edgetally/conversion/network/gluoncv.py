@@ -8,6 +8,7 @@ The structure is that of gluoncv 0.10.5 (model_zoo/ssd/ssd.py, nn/coder.py).
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from edgetally.conversion.network.deployment import (
     CLASSES_NAME,
     DETECTION_NAME,
     LOCATIONS_NAME,
+    UPGRADED,
     Deployment,
     NetworkInput,
     refuse_strangers,
@@ -105,6 +107,7 @@ def deploy_gluoncv(
     graph = artifact.graph
     parts = parts_of(graph)
     size = image_shape or _input_size(graph, parts, artifact.params)
+    _tell_other_size(size, graph, parts, artifact.params, warn)
     nms = _nms_settings(graph, parts, overrides, warn)
     cut = _normalized(with_settings(graph, nms), parts, size)
     refuse_strangers(graph, artifact.params)
@@ -169,6 +172,22 @@ def _nms_settings(
     )
 
 
+def _tell_other_size(
+    size: int,
+    graph: Graph,
+    parts: Parts,
+    params: Mapping[str, NDArray[Any]],
+    warn: Callable[[str], None],
+) -> None:
+    with suppress(InputError):  # then only the command line tells
+        made_for = _input_size(graph, parts, params)
+        if made_for != size:
+            warn(
+                f"image_shape is {size} on the command line but the anchors are for {made_for}; "
+                "the command line wins"
+            )
+
+
 def _input_size(graph: Graph, parts: Parts, params: Mapping[str, NDArray[Any]]) -> int:
     """Read the input's side off the anchors: those of the last scale are one input apart."""
     anchors = graph.nodes[parts.decode].inputs[1][0]
@@ -212,7 +231,7 @@ def _normalized(graph: Graph, parts: Parts, size: int) -> Graph:
         else:
             name = DETECTION_NAME if index == parts.rows else node.name
             moved[index] = add(node.op, name, dict(node.attrs), *inputs)
-    return Graph(tuple(nodes), (moved[parts.rows],), graph.attrs)
+    return Graph(tuple(nodes), (moved[parts.rows],), UPGRADED)
 
 
 def _corner_anchors(add: Callable[..., Entry], anchors: Entry, size: int) -> Entry:

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 T = TypeVar("T")
+LEAST = 1e-6
+"""The least threshold above 0: what is smaller, MXNet's reader of float32 may refuse."""
+MOST = 2**31 - 1
+"""The largest topk: MXNet reads 32 bits."""
 
 
 @dataclass(frozen=True)
@@ -26,11 +30,13 @@ class NmsOverrides:
     score_floor: float | None = None
 
     def __post_init__(self) -> None:
-        if self.threshold is not None and not 0 < self.threshold <= 1:
+        if self.threshold is not None and not LEAST <= self.threshold <= 1:
             raise InputError(f"--nms-threshold {self.threshold:g} must be above 0 and at most 1")
-        if self.topk is not None and self.topk < 1 and self.topk != -1:
-            raise InputError(f"--nms-topk {self.topk} must be 1 or more, or -1 for all")
-        if self.score_floor is not None and not 0 <= self.score_floor < 1:
+        if self.topk is not None and self.topk != -1 and not 1 <= self.topk <= MOST:
+            raise InputError(f"--nms-topk {self.topk} must be 1 to {MOST}, or -1 for all")
+        if self.score_floor is not None and not (
+            self.score_floor == 0 or LEAST <= self.score_floor <= 1 - LEAST
+        ):
             raise InputError(f"--score-floor {self.score_floor:g} must be 0 or more and below 1")
 
 

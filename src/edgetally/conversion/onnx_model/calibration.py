@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import stat
 import tempfile
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from edgetally.capture import read_image
+from edgetally.conversion.artifact.aws import fetch, is_address
+from edgetally.conversion.onnx_model.picture_size import picture_size
 from edgetally.detector.preprocessing import fit_input
 from edgetally.errors import InputError
+from edgetally.ordinary_file import open_ordinary, status_of
+from edgetally.shortened import shortened
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     import numpy as np
     from numpy.typing import NDArray
@@ -21,8 +28,13 @@ MOST_IMAGES = 300
 """As many are read at most, spread evenly over what there is: more hardly move a range."""
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".bmp")
-_REMOTE = "s3://"
 _LARGEST_IMAGE = 64 << 20
+_MOST_PIXELS = 100_000_000  # decoded: 300 MB
+# Ground Truth takes up to 100,000 pictures a job.
+_LARGEST_MANIFEST = 64 << 20
+_LONGEST_LINE = 1 << 20
+_MOST_LINES = 1_000_000
+_NO_PATH = re.compile("[\0\ud800-\udfff]")
 _REMEDY = "give --calibration a folder of images or a Ground Truth output manifest"
 
 
@@ -35,19 +47,51 @@ def calibration_frames(
     or a manifest in JSON lines with a `source-ref` each (Amazon SageMaker Developer Guide, "Output
     data"): a path, absolute or from the manifest on, or `s3://bucket/key`, which is fetched unless
     a file of that name lies beside the manifest, or in a folder there named as the key's last.
+    The manifest itself may be such an address.
 
     Returns at least one and at most `MOST_IMAGES`, in a fixed order. Raises InputError, naming
     the file or line, where there is none or one can't be read.
     """
-    images = _spread(_in_folder(Path(source)) if Path(source).is_dir() else _listed(Path(source)))
-    remote = sum(image.startswith(_REMOTE) for image in images)
+    if is_address(source):
+        with tempfile.TemporaryDirectory(prefix="edgetally-calibration-") as folder:
+            tell(f"fetching {source}")
+            manifest = fetch(source, Path(folder), limit=_LARGEST_MANIFEST)
+            return calibration_frames(str(manifest), size, tell)
+    place = Path(source)
+    try:
+        is_folder = stat.S_ISDIR(status_of(place).st_mode)
+    except OSError as error:
+        raise _unreadable(place, error) from None
+    images = _spread(_in_folder(place)) if is_folder else _listed(place)
+    remote = sum(map(is_address, images))
     if remote:
         tell(f"fetching {remote} of {len(images)} calibration images from S3")
     with tempfile.TemporaryDirectory(prefix="edgetally-calibration-") as folder:
         return [
-            fit_input(read_image(_local(image, Path(folder, str(number)))), size)
+            fit_input(_picture(_local(image, Path(folder, str(number))), image), size)
             for number, image in enumerate(images)
         ]
+
+
+def _picture(path: Path, origin: str) -> NDArray[np.uint8]:
+    """Decode an image, once its header has said that memory suffices."""
+    shown = f"image {shortened(origin)}"
+    try:
+        with open_ordinary(path, _LARGEST_IMAGE) as stream:
+            found = picture_size(stream)
+    except OSError as error:
+        raise InputError(
+            f"{shown}: {error.strerror or error}; give a readable image file"
+        ) from None
+    if found is None:
+        raise InputError(f"{shown}: not a picture of a known kind; give a JPEG, PNG or BMP file")
+    width, height = found
+    if width * height > _MOST_PIXELS:
+        raise InputError(
+            f"{shown} has {width} x {height} pixels, more than the {_MOST_PIXELS // 10**6} million "
+            "that are decoded; give a smaller one"
+        )
+    return read_image(path)
 
 
 def _spread(images: list[str]) -> list[str]:
@@ -58,12 +102,22 @@ def _spread(images: list[str]) -> list[str]:
 
 def _in_folder(folder: Path) -> list[str]:
     try:
-        found = _images(folder, "*") or _images(folder, "**/*")
+        with os.scandir(folder):  # glob passes over what it may not read
+            found = _images(folder, "*") or _images(folder, "**/*")
     except OSError as error:
-        raise InputError(f"{folder}: {error.strerror or error}; {_REMEDY}") from None
+        raise _unreadable(folder, error) from None
     if not found:
-        raise InputError(f"{folder} holds no images ({', '.join(ENDINGS)}); {_REMEDY}")
+        raise InputError(f"{shortened(folder)} holds no images ({', '.join(ENDINGS)}); {_REMEDY}")
     return found
+
+
+def _unreadable(path: Path, error: OSError) -> InputError:
+    if isinstance(error, FileNotFoundError | NotADirectoryError):
+        return InputError(f"{shortened(path)} does not exist; {_REMEDY}")
+    # A path that holds a NUL character must not reach a terminal as it is.
+    return InputError(
+        f"{shortened(repr(str(path)))} can't be read ({error.strerror or error}); {_REMEDY}"
+    )
 
 
 def _images(folder: Path, pattern: str) -> list[str]:
@@ -76,23 +130,39 @@ def _images(folder: Path, pattern: str) -> list[str]:
 
 
 def _listed(manifest: Path) -> list[str]:
-    try:
-        lines = manifest.read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:
-        raise InputError(f"{manifest} does not exist; {_REMEDY}") from None
-    except UnicodeDecodeError:
-        raise InputError(f"{manifest} is no manifest (it holds no text); {_REMEDY}") from None
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(f"{manifest}: {reason}; {_REMEDY}") from None
+    shown = shortened(manifest)
     found = {
-        _place(_reference(line, f"{manifest}: line {number}"), manifest.parent): None
-        for number, line in enumerate(lines, start=1)
+        _reference(line, f"{shown}: line {number}")
+        for number, line in _lines(manifest)
         if line.strip()
     }
     if not found:
-        raise InputError(f"{manifest} lists no images; {_REMEDY}")
-    return sorted(found)
+        raise InputError(f"{shown} lists no images; {_REMEDY}")
+    # Looking for each of a million images would take long: only for those that are taken.
+    return [_place(reference, manifest.parent) for reference in _spread(sorted(found))]
+
+
+def _lines(manifest: Path) -> Iterator[tuple[int, str]]:
+    """Yield each line's number and text."""
+    shown = shortened(manifest)
+    try:
+        with open_ordinary(manifest, _LARGEST_MANIFEST) as stream:
+            number = 0
+            while line := stream.readline(_LONGEST_LINE):
+                number += 1
+                if number > _MOST_LINES:
+                    raise InputError(
+                        f"{shown} has more than {_MOST_LINES} lines; {_REMEDY} of fewer images"
+                    )
+                if len(line) == _LONGEST_LINE:
+                    raise InputError(
+                        f"{shown}: line {number} has {_LONGEST_LINE} bytes or more; {_REMEDY}"
+                    )
+                yield number, line.decode("utf-8-sig" if number == 1 else "utf-8")
+    except UnicodeDecodeError:
+        raise InputError(f"{shown} is no manifest (it holds no text); {_REMEDY}") from None
+    except OSError as error:
+        raise _unreadable(manifest, error) from None
 
 
 def _reference(line: str, where: str) -> str:
@@ -102,28 +172,35 @@ def _reference(line: str, where: str) -> str:
         raise InputError(f"{where} is no JSON; {_REMEDY}") from None
     except (KeyError, TypeError, IndexError):
         reference = None
-    if not isinstance(reference, str) or not reference or "\0" in reference:
+    if not isinstance(reference, str) or not reference or _NO_PATH.search(reference):
         raise InputError(f'{where} has no "source-ref" that names an image; {_REMEDY}')
-    if "://" in reference and not reference.startswith(_REMOTE):
-        raise InputError(f"{where}: {reference} is neither a path nor an s3:// address; {_REMEDY}")
+    if "://" in reference and not is_address(reference):
+        raise InputError(
+            f"{where}: {shortened(reference)} is neither a path nor an s3:// address; {_REMEDY}"
+        )
     return reference
 
 
 def _place(reference: str, folder: Path) -> str:
     """Where the image is: a path, or an address where no copy of it lies near the manifest."""
-    if not reference.startswith(_REMOTE):
+    if not is_address(reference):
         return str(folder / reference)
-    key = PurePosixPath(reference.removeprefix(_REMOTE))
+    key = PurePosixPath(reference.partition("://")[2])
     for near in (folder / key.name, folder / key.parent.name / key.name):
-        if near.is_file():
+        if _is_file(near):
             return str(near)
     return reference
 
 
-def _local(image: str, folder: Path) -> Path:
-    if not image.startswith(_REMOTE):
-        return Path(image)
-    from edgetally.conversion.artifact.aws import fetch  # noqa: PLC0415 - owns boto3
+def _is_file(path: Path) -> bool:
+    try:
+        return stat.S_ISREG(status_of(path).st_mode)
+    except OSError:  # also a key that is too long for a file's name
+        return False
 
+
+def _local(image: str, folder: Path) -> Path:
+    if not is_address(image):
+        return Path(image)
     folder.mkdir()  # one each: keys in different places may end in the same name
     return fetch(image, folder, limit=_LARGEST_IMAGE)

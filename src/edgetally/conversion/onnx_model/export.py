@@ -70,7 +70,9 @@ def export_onnx(deployment: Deployment, input_size: int) -> OnnxModel:
             values[index] = emit(target, node, [values[i] for i, _, _ in node.inputs])
     shapes = {index: value.shape for index, value in values.items() if len(value.shape) == 4}
     # Of the folded graph, whose copies are left out: what they copied has a shape here.
-    boxes = anchors_of(graph, anchors, shapes, deployment.params)
+    boxes = anchors_of(
+        graph, anchors, shapes, deployment.params, most=values[locations].shape[-1] // 4
+    )
     count = len(boxes)
     probabilities = values[classes]
     anchor_axis, class_axis = (1, 2) if by_anchor else (2, 1)

@@ -51,6 +51,7 @@ def _convolution(target: OnnxNodes, node: Node, inputs: Sequence[Value]) -> Valu
     stride = node.integers("stride", ones) or ones
     dilate = node.integers("dilate", ones) or ones
     pad = node.integers("pad", zeros) or zeros
+    _refuse_wide(kernel, stride, dilate, pad)
     groups, filters = node.integer("num_group", 1), node.integer("num_filter", 0)
     _expect(node, weight, (filters, data.shape[1] // groups, *kernel))
     if node.flag("no_bias", False) != (not bias):
@@ -80,6 +81,8 @@ def _batch_norm(target: OnnxNodes, node: Node, inputs: Sequence[Value]) -> Value
         raise ValueError("only axis 1 is supported")
     for value in inputs[1:]:
         _expect(node, value, (data.shape[1],))
+    if node.number("eps", 1e-3) < 0:
+        raise ValueError("eps must not be below 0")
     scale = gamma.name
     if node.flag("fix_gamma", True):  # MXNet then overwrites what the file holds
         scale = target.constant(f"{node.name}_ones", np.ones(data.shape[1], np.float32))
@@ -105,6 +108,7 @@ def _pooling(target: OnnxNodes, node: Node, inputs: Sequence[Value]) -> Value:
     ones, zeros = (1,) * len(kernel), (0,) * len(kernel)
     stride = node.integers("stride", ones) or ones
     pad = node.integers("pad", zeros) or zeros
+    _refuse_wide(kernel, stride, ones, pad)
     sides, ends = [], []
     for side, k, s, p in zip(data.shape[2:], kernel, stride, pad, strict=True):
         steps = (side + 2 * p - k) / s
@@ -164,6 +168,13 @@ def _expect(node: Node, value: Value, shape: Shape) -> None:
             f"{node}: parameter {value.name} is {list(value.shape)} but should be "
             f"{list(shape)}; symbol and parameters must come from the same training job"
         )
+
+
+def _refuse_wide(kernel: Shape, stride: Shape, dilate: Shape, pad: Shape) -> None:
+    """Refuse a window that looks at nothing but padding: no network has one."""
+    for k, s, d, p in zip(kernel, stride, dilate, pad, strict=True):
+        if min(k, s, d) < 1 or not 0 <= p <= d * (k - 1) + 1:
+            raise ValueError(f"kernel {k}, stride {s}, dilate {d} and pad {p} make no window")
 
 
 def _made(name: str, shape: Shape) -> Value:

@@ -23,6 +23,18 @@ if TYPE_CHECKING:
 _LARGEST = float(np.finfo(np.float32).max)
 
 
+def undefined_variances(graph: Graph, params: Weights) -> list[str]:
+    """Name the BatchNorms of which a channel is not a number. params are named `aux:…`."""
+    return [
+        node.name
+        for node in graph.nodes
+        if node.op == "BatchNorm"
+        and len(node.inputs) == 5
+        and (variance := params.get(f"aux:{graph.nodes[node.inputs[4][0]].name}")) is not None
+        and np.any(variance + np.float32(node.number("eps", 1e-3)) <= 0)
+    ]
+
+
 def with_defined_variances(graph: Graph, weights: Weights) -> dict[str, NDArray[np.float32]]:
     """Return weights, by bare name, of which such a channel is 0 where a relu alone reads it."""
     defined = dict(weights)

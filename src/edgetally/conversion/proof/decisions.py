@@ -102,7 +102,16 @@ def compare(
         moved = np.flatnonzero(highest - scores > 4 * margin.score)
         if len(moved):
             return Comparison(0, f"has {_told(found, int(moved[0]))} in another place")
-    return Comparison(len(rest), None)
+    return Comparison(_excused(reference.rows, found, margin), None)
+
+
+def _excused(wanted: Detections, found: Detections, margin: Margin) -> int:
+    """Count rows that one run has and the other has not, or that stand in another order."""
+    free = np.ones(len(wanted), np.bool_)
+    pairs = _paired(found, wanted, free, margin)
+    shared = pairs[pairs >= 0]
+    swapped = np.count_nonzero(shared < np.maximum.accumulate(shared)) if len(shared) else 0
+    return int(np.count_nonzero(pairs < 0) + np.count_nonzero(free) + swapped)
 
 
 def _same(wanted: Detections, found: Detections) -> bool:

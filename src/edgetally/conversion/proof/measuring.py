@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgetally.conversion.proof.agreement import CONFIDENT, agreement
 from edgetally.conversion.proof.timing import measure_timings
 from edgetally.conversion.report.samples import MOST_SAMPLES, Sample
 from edgetally.detector import Detector
+from edgetally.detector.agreement import CONFIDENT, agreement
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
     from edgetally.bundle import ModelBundle
     from edgetally.config import EngineName, Precision
-    from edgetally.conversion.report.record import Agreement, Timing
+    from edgetally.conversion.report.record import Timing
     from edgetally.detections import Detections
+    from edgetally.detector.agreement import Agreement
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import statistics
 import time
 from importlib import metadata
-from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -15,6 +13,7 @@ import numpy as np
 from edgetally.conversion.report.record import Machine, Timing
 from edgetally.detector.preprocessing import fit_input
 from edgetally.engines import available_engines, create_engine
+from edgetally.engines.device import this_device
 from edgetally.errors import EdgetallyError, InputError
 
 if TYPE_CHECKING:
@@ -39,8 +38,6 @@ _PACKAGES = (
     "opencv-python-headless",
     "onnx",
 )
-# What Linux calls the processor on x86-64, and on the ARM boards that name it at all.
-_PROCESSOR_KEYS = ("model name", "Model", "Hardware")
 
 
 def measure_timings(
@@ -110,9 +107,10 @@ def _timed(
 def machine() -> Machine:
     """Name this machine's processor, the cores this process may use, and what is installed."""
     versions = {name: _version(name) for name in _PACKAGES}
+    device = this_device()
     return Machine(
-        processor=_processor(),
-        cores=_usable_cores(),
+        processor=device.processor,
+        cores=device.cores,
         python=platform.python_version(),
         packages={name: version for name, version in versions.items() if version},
     )
@@ -123,22 +121,3 @@ def _version(package: str) -> str | None:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return None
-
-
-def _usable_cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        lines = []
-    pairs = [
-        (key.strip(), value.strip()) for key, _, value in (line.partition(":") for line in lines)
-    ]
-    named = [value for wanted in _PROCESSOR_KEYS for key, value in pairs if key == wanted and value]
-    known = (*named, platform.processor(), platform.machine())
-    return next(filter(None, known), "unknown")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edgetally.conversion.network.deployment import ANCHORS_NAME, CLASSES_NAME, LOCATIONS_NAME
 from edgetally.conversion.proof.decisions import (
     TOLERANCE,
     Margin,
@@ -20,7 +21,7 @@ from edgetally.conversion.proof.training_graph import TrainingGraph
 from edgetally.conversion.report.record import Parity
 from edgetally.detections import Detections
 from edgetally.detector.postprocessing import postprocess
-from edgetally.engines import available_engines, create_engine
+from edgetally.engines import available_engines, create_engine, decode_boxes
 from edgetally.engines.engine import network_input
 from edgetally.errors import EdgetallyError, InputError
 from edgetally.mxnet_compat import import_mxnet
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 _TRAINING_GRAPH = "mxnet training graph"
 _CHECKPOINT = "mxnet deployable checkpoint"
+_FEW = 100  # anchors near the score floor, fewer than any usual topk
 _ROUNDING = 1e-6  # of a float32 result near 1, the least that two runs may stand apart
 
 
@@ -82,13 +84,14 @@ def verify(
     else:
         reference_name = _TRAINING_GRAPH
         tell("running the training graph in MXNet")
-        with _plain_operators(), _told(mx):
-            references = _run_training_graph(mx, artifact, bundle, frames)
-            rows = _run_checkpoint(mx, bundle, frames)
-        _refuse_other_rows(references, bundle)
-        found = [
-            Prediction(r.boxes, r.scores, own) for r, own in zip(references, rows, strict=True)
-        ]
+        with _plain_operators():
+            with _told(mx, InputError, "the network that was trained"):
+                network = TrainingGraph(mx, artifact, bundle)
+                references = _run_training_graph(mx, network, bundle, frames)
+            with _told(mx, EdgetallyError, "the deployable checkpoint"):
+                found, anchors = _run_checkpoint(mx, bundle, frames)
+            _refuse_other_rows(references, bundle)
+            _refuse_other_choice(network, bundle, anchors)
         parities.append(_judged(reference_name, _CHECKPOINT, references, found, bundle))
     for engine in engines:
         tell(f"running {engine}")
@@ -126,14 +129,12 @@ def _plain_operators() -> Iterator[None]:
 
 
 @contextmanager
-def _told(mx: Any) -> Iterator[None]:
+def _told(mx: Any, kind: type[EdgetallyError], what: str) -> Iterator[None]:
     try:
         yield
     except mx.base.MXNetError as error:
         reason = str(error).strip().splitlines()[-1]
-        raise EdgetallyError(
-            f"MXNet can't run the network ({reason}); nothing was written"
-        ) from error
+        raise kind(f"MXNet can't run {what} ({reason}); nothing was written") from error
 
 
 def _drawn(size: int) -> list[Frame]:
@@ -152,9 +153,8 @@ def _network_input(mx: Any, bundle: ModelBundle, frame: Frame) -> Any:
 
 
 def _run_training_graph(
-    mx: Any, artifact: TrainingArtifact, bundle: ModelBundle, frames: Sequence[Frame]
+    mx: Any, network: TrainingGraph, bundle: ModelBundle, frames: Sequence[Frame]
 ) -> list[Prediction]:
-    network = TrainingGraph(mx, artifact, bundle)
     predictions = []
     for frame in frames:
         boxes, scores, rows = network.run(_network_input(mx, bundle, frame))
@@ -162,18 +162,28 @@ def _run_training_graph(
     return predictions
 
 
-def _run_checkpoint(mx: Any, bundle: ModelBundle, frames: Sequence[Frame]) -> list[Detections]:
+def _run_checkpoint(
+    mx: Any, bundle: ModelBundle, frames: Sequence[Frame]
+) -> tuple[list[Prediction], NDArray[np.float32]]:
+    """Load the checkpoint as the original sample does; its predictions, and its anchors [A, 4]."""
     prefix = str(bundle.file("mxnet-symbol")).removesuffix("-symbol.json")
     symbol, arguments, states = mx.model.load_checkpoint(prefix, 0)
-    module = mx.mod.Module(symbol, data_names=["data"], label_names=[], context=mx.cpu())
+    internals = symbol.get_internals()
+    inner = (CLASSES_NAME, LOCATIONS_NAME, ANCHORS_NAME)
+    group = mx.sym.Group([symbol, *(internals[f"{name}_output"] for name in inner)])
+    module = mx.mod.Module(group, data_names=["data"], label_names=[], context=mx.cpu())
     size = bundle.input_size
     module.bind([("data", (1, 3, size, size))], for_training=False)
     module.set_params(arguments, states)
-    rows = []
+    predictions = []
     for frame in frames:
         module.forward(mx.io.DataBatch([_network_input(mx, bundle, frame)]), is_train=False)
-        rows.append(_detections(module.get_outputs()[0].asnumpy()[0]))
-    return rows
+        rows, classes, locations, anchors = (each.asnumpy() for each in module.get_outputs())
+        nms = bundle.nms
+        boxes = decode_boxes(locations, anchors[0], nms.variances.value, clip=nms.clip.value)[0]
+        scores = np.ascontiguousarray(classes[0, 1:].T)
+        predictions.append(Prediction(boxes, scores, _detections(rows[0])))
+    return predictions, anchors[0]
 
 
 def _run_engine(bundle: ModelBundle, name: str, frames: Sequence[Frame]) -> list[Prediction]:
@@ -213,6 +223,37 @@ def _refuse_other_rows(references: Sequence[Prediction], bundle: ModelBundle) ->
             )
 
 
+def _refuse_other_choice(
+    network: TrainingGraph, bundle: ModelBundle, anchors: NDArray[np.float32]
+) -> None:
+    """Prove decoding, thresholds and suppression on numbers that try each of them.
+
+    A network may find nothing in the frames; these predictions always hold candidates on both
+    sides of the floor, more than topk, boxes that overlap and that reach out of the frame.
+    """
+    nms = bundle.nms
+    rng = np.random.default_rng(1)
+    count, classes, floor = len(anchors), len(bundle.classes), nms.score_floor.value
+    locations = rng.normal(0, 1, count * 4).astype(np.float32)
+    boxes = decode_boxes(locations[None], anchors, nms.variances.value, clip=nms.clip.value)[0]
+    crowded = floor + (1 - floor) * rng.random((count, classes))
+    sparse = np.where(
+        rng.random((count, 1)) < _FEW / count,
+        floor * rng.uniform(0.5, 3, (count, classes)),
+        floor * rng.uniform(0.1, 0.9, (count, classes)),
+    )
+    for made_up in (crowded, sparse):
+        scores = np.minimum(made_up, 1).astype(np.float32)
+        own = Prediction(boxes, scores, postprocess(boxes, scores, nms))
+        trained = _detections(network.choose(locations, anchors, boxes, scores))
+        fault = compare(own, trained, nms, Margin(_ROUNDING, _ROUNDING)).fault
+        if fault:
+            raise EdgetallyError(
+                f"the bundle's NMS settings choose other rows than the {_TRAINING_GRAPH} does, "
+                f"which {fault}; nothing was written"
+            )
+
+
 def _judged(
     reference_name: str,
     compared: str,
@@ -226,7 +267,8 @@ def _judged(
     if not max(boxes, scores) <= TOLERANCE:  # also where one is not a number
         raise EdgetallyError(
             f"{compared} differs from the {reference_name} by {boxes:.1e} (boxes) and "
-            f"{scores:.1e} (scores), more than {TOLERANCE}; nothing was written"
+            f"{scores:.1e} (scores), more than {TOLERANCE}; nothing was "
+            "written (--no-verify converts it without proof)"
         )
     margin = Margin(max(2 * scores, _ROUNDING), max(2 * boxes, _ROUNDING))
     undecided = 0

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edgetally.conversion.network.deploy import deploy
 from edgetally.conversion.report.facts import (
     Section,
     count_text,
@@ -16,6 +17,7 @@ from edgetally.conversion.report.facts import (
     size_text,
     table,
 )
+from edgetally.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -199,7 +201,21 @@ def _problems(artifact: TrainingArtifact, supported: frozenset[str] | None) -> t
     ]
     if broken:
         problems.append(f"Parameters are not finite: {_some(broken)}.")
+    if supported and not problems:
+        problems += _refusals(artifact)
     return tuple(problems)
+
+
+def _refusals(artifact: TrainingArtifact) -> list[str]:
+    """Cut and export the network as a conversion would, and tell what it would refuse."""
+    from edgetally.conversion.onnx_model.export import export_onnx  # noqa: PLC0415 - owns onnx
+
+    try:
+        deployment = deploy(artifact)
+        export_onnx(deployment, deployment.network_input.size)
+    except InputError as error:
+        return [str(error)]
+    return []
 
 
 def _network(graph: Graph) -> list[int]:

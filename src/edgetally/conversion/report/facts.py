@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edgetally.bundle import NmsSettings, Setting
+from edgetally.shortened import shortened
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -311,7 +312,7 @@ def hyperparameters_section(hyperparameters: Mapping[str, str]) -> Section:
     """Tell the training job's hyperparameters, by name."""
     if not hyperparameters:
         return Section("Hyperparameters", "The artifact holds none.")
-    rows = sorted(hyperparameters.items())
+    rows = [(shortened(name), shortened(value)) for name, value in sorted(hyperparameters.items())]
     return Section(
         "Hyperparameters",
         tables=(table("As the training job left them", ("Name", "Value"), rows),),

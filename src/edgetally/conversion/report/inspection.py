@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import gzip
 import json
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, TextIO
+import stat
+import tarfile
+import zlib
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, TextIO
 
 from pydantic.alias_generators import to_camel
 
 from edgetally.bundle import MANIFEST_NAME, ModelBundle
 from edgetally.conversion.artifact.archive import TrainingArtifact
+from edgetally.conversion.artifact.aws import fetch, is_address
+from edgetally.conversion.artifact.tar_stream import LARGEST_ARCHIVE, read_members
 from edgetally.conversion.report.artifact_summary import artifact_sections, summarize
 from edgetally.conversion.report.facts import Section, bundle_sections, sizes_of
 from edgetally.conversion.report.record import RECORD_NAME, ConversionRecord
 from edgetally.conversion.report.terminal import show
 from edgetally.errors import InputError
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from edgetally.ordinary_file import status_of
+from edgetally.shortened import shortened
 
 
 @dataclass(frozen=True)
@@ -37,22 +44,72 @@ class Description:
         show(self.title, self.sections, stream)
 
 
-def describe(path: Path) -> Description:
-    """Describe a bundle (its folder or `bundle.json`) or an artifact that `convert` would read.
+def describe(source: Path | str) -> Description:
+    """Describe a bundle (folder, `bundle.json` or archive) or an artifact that `convert` reads.
 
     A bundle's files are checked against their hashes. Neither MXNet nor onnx is needed; without
     onnx it stays open whether every operator of an artifact is supported. InputError where there
     is neither a bundle nor an artifact, or where it is broken.
     """
-    if "\0" in str(path):
-        raise InputError(f"{str(path)!r} is no path; give one without a NUL character")
-    if not path.exists():
-        raise InputError(f"{path} does not exist; give a bundle's folder or a model.tar.gz")
+    if is_address(str(source)):
+        with TemporaryDirectory(prefix="edgetally-") as folder:
+            place = fetch(str(source), Path(folder), limit=LARGEST_ARCHIVE)
+            return replace(describe(place), title=f"{source}: training artifact")
+    path = Path(source)
+    mode = _mode(path)
+    if mode is None:
+        raise InputError(
+            f"{shortened(path)} does not exist; give a bundle's folder or a model.tar.gz"
+        )
     if path.name == MANIFEST_NAME:
         return _describe_bundle(path.parent)
-    if (path / MANIFEST_NAME).exists():
+    if stat.S_ISDIR(mode) and _mode(path / MANIFEST_NAME) is not None:
         return _describe_bundle(path)
+    if stat.S_ISREG(mode) and _holds_bundle(path):
+        with TemporaryDirectory(prefix="edgetally-") as folder:
+            _unpack(path, Path(folder))
+            found = _describe_bundle(Path(folder))
+        return replace(
+            found,
+            title=found.title.replace(folder, str(path), 1),
+            content={**found.content, "path": str(path)},
+        )
     return _describe_artifact(path)
+
+
+def _holds_bundle(path: Path) -> bool:
+    """Tell whether a file is an archive as `convert --archive` writes it."""
+    try:
+        with gzip.open(path) as stream:
+            header = stream.read(tarfile.BLOCKSIZE)
+        return tarfile.TarInfo.frombuf(header, "utf-8", "replace").name == MANIFEST_NAME
+    except (OSError, EOFError, zlib.error, tarfile.HeaderError):
+        return False
+
+
+def _unpack(archive: Path, folder: Path) -> None:
+    try:
+        with gzip.open(archive) as stream:
+            for name, content in read_members(stream, str(archive), lambda _: LARGEST_ARCHIVE):
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                (folder / name).write_bytes(content or b"")
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(
+            f"{archive} can't be unpacked ({error}); convert the model again"
+        ) from None
+
+
+def _mode(path: Path) -> int | None:
+    """Return a file's kind, None where there is none. InputError where that can't be seen."""
+    try:
+        return status_of(path).st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise InputError(
+            f"{shortened(repr(str(path)))} can't be read ({error.strerror or error}); "
+            "give a bundle's folder or a model.tar.gz that you may read"
+        ) from None
 
 
 def _describe_bundle(folder: Path) -> Description:

@@ -11,13 +11,17 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
 
+from edgetally.detector.agreement import Agreement  # noqa: TC001 - pydantic reads it
 from edgetally.errors import InputError
+from edgetally.ordinary_file import read_ordinary
+from edgetally.shortened import shortened
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 RECORD_NAME = "conversion.json"
 REPORT_NAME = "report.html"
+_LARGEST = 16 << 20
 
 
 class _Value(BaseModel):
@@ -75,28 +79,6 @@ class Timing(_Value):
     frames: int
 
 
-class Agreement(_Value):
-    """How a less precise form agrees with fp32's own detections on the same images.
-
-    reference_detections and detections count those of fp32 and of the form with a score of 0.5
-    and more. matched counts fp32's that the form found again, at whatever score, in the same
-    class and place (IoU 0.5 or more). mean_iou and the score differences are over those pairs;
-    map_50 takes fp32's detections of 0.5 and more as truth. None where nothing could be
-    compared. `agreement.agreement` defines each to the letter.
-    """
-
-    engine: str
-    precision: str
-    images: int
-    reference_detections: int
-    detections: int
-    matched: int
-    mean_iou: float | None
-    mean_score_difference: float | None
-    max_score_difference: float | None
-    map_50: float | None
-
-
 class Machine(_Value):
     """Where figures were measured: processor, usable cores, Python and package versions."""
 
@@ -135,7 +117,7 @@ class ConversionRecord(_Value):
         """Read the record of a bundle; None where it has none. InputError where it is broken."""
         path = folder / RECORD_NAME
         try:
-            content = path.read_bytes()
+            content = read_ordinary(path, _LARGEST)
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -146,5 +128,5 @@ class ConversionRecord(_Value):
             return cls.model_validate_json(content)
         except ValidationError as error:
             first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"]) or "the file"
+            where = shortened(".".join(str(part) for part in first["loc"])) or "the file"
             raise InputError(f"{path}: {where}: {first['msg']}; convert the model again") from None

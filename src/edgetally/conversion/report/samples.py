@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from edgetally.conversion.proof.agreement import CONFIDENT
 from edgetally.conversion.report.markup import Markup, element, joined
+from edgetally.detector.agreement import CONFIDENT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -11,6 +11,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from edgetally.conversion.report.facts import printable
+from edgetally.shortened import shortened
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 _BAR = 24
 _NO_TERMINAL = 10_000  # wider than any
 _USUAL_WORD = 12
+_LONGEST_TEXT = 1000  # a hundred class names still fit
 
 
 def show(title: str, sections: Sequence[Section], stream: TextIO) -> None:
@@ -28,7 +30,7 @@ def show(title: str, sections: Sequence[Section], stream: TextIO) -> None:
         stream.write(plain_text(title, sections))
         return
     console = Console(file=stream, highlight=False)
-    console.print(Text(printable(title), style="bold"))
+    console.print(Text(_shown(title), style="bold"))
     for section in sections:
         console.print()
         console.print(Text(section.title, style="bold cyan"))
@@ -37,6 +39,10 @@ def show(title: str, sections: Sequence[Section], stream: TextIO) -> None:
         for table in section.tables:
             console.print()
             console.print(_fitting(table, console))
+
+
+def _shown(text: str) -> str:
+    return printable(shortened(text, _LONGEST_TEXT))
 
 
 def _fitting(table: Table, console: Console) -> RichTable | Text:
@@ -52,7 +58,7 @@ def _fitting(table: Table, console: Console) -> RichTable | Text:
 
 def plain_text(title: str, sections: Sequence[Section]) -> str:
     """Lay sections out as text, each table's columns aligned by spaces."""
-    lines = [printable(title)]
+    lines = [_shown(title)]
     for section in sections:
         lines += ["", section.title]
         lines += [f"  {line}" for line in _lines(section)]
@@ -63,7 +69,7 @@ def plain_text(title: str, sections: Sequence[Section]) -> str:
 
 def _lines(section: Section) -> list[str]:
     told = [section.summary] if section.summary else []
-    return [printable(line) for line in (*told, *(f"- {remark}" for remark in section.remarks))]
+    return [_shown(line) for line in (*told, *(f"- {remark}" for remark in section.remarks))]
 
 
 def _rich(table: Table, *, tight: bool) -> RichTable:
@@ -88,7 +94,7 @@ def _rich(table: Table, *, tight: bool) -> RichTable:
         made.add_column(Text(""))
     for index, row in enumerate(table.rows):
         bars = [Text("━" * round(table.shares[index] * _BAR), style="cyan")] if table.shares else []
-        made.add_row(*(Text(printable(cell)) for cell in row), *bars)
+        made.add_row(*(Text(_shown(cell)) for cell in row), *bars)
     return made
 
 
@@ -104,7 +110,7 @@ def _narrowest(table: Table, place: int) -> int:
 def _aligned(table: Table) -> list[str]:
     titles = tuple(column.title for column in table.columns)
     rows = [titles, *table.rows] if any(titles) else list(table.rows)
-    cells = [[printable(cell) for cell in row] for row in rows]
+    cells = [[_shown(cell) for cell in row] for row in rows]
     widths = (
         [max(len(row[place]) for row in cells) for place in range(len(titles))] if cells else []
     )

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-
-from edgetally.conversion.report.record import Agreement
+from pydantic import BaseModel, ConfigDict
+from pydantic.alias_generators import to_camel
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,6 +17,36 @@ if TYPE_CHECKING:
 
 CONFIDENT = 0.5
 SAME_PLACE = 0.5
+
+
+class Agreement(BaseModel):
+    """How a less precise form agrees with fp32's own detections on the same images.
+
+    reference_detections and detections count those of fp32 and of the form with a score of 0.5
+    and more. matched counts fp32's that the form found again, at whatever score, in the same
+    class and place (IoU 0.5 or more). mean_iou and the score differences are over those pairs;
+    map_50 takes fp32's detections of 0.5 and more as truth. None where nothing could be
+    compared. `agreement` defines each to the letter.
+    """
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        alias_generator=to_camel,
+        populate_by_name=True,
+        allow_inf_nan=False,
+    )
+
+    engine: str
+    precision: str
+    images: int
+    reference_detections: int
+    detections: int
+    matched: int
+    mean_iou: float | None
+    mean_score_difference: float | None
+    max_score_difference: float | None
+    map_50: float | None
 
 
 def agreement(

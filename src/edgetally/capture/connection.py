@@ -1,0 +1,112 @@
+"""`Connection`: one attempt at a source that may hang, in a thread that can be left behind."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from edgetally.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from edgetally.capture.source import Source
+    from edgetally.capture.sources import PlannedSource
+
+_PATIENCE = 1.25  # OpenCV's own timeouts come first, and leave no thread behind
+
+
+class Connection:
+    """Opens a source and passes each image on, until either is over.
+
+    OpenCV's calls can't be interrupted: a driver or a name server that hangs keeps its thread.
+    Who waits looks at `hangs`, and gives the connection up; the thread then ends by itself, and
+    lets go of the source, whenever the call comes back.
+
+    changed: held wherever the fields are read or written, and notified when the connection is over.
+    passed_on: called with the source and the connection after each grabbed image; False ends it.
+    source: what was opened, once it is.
+    over: whether the thread has done its work. failure: what ended it, if not the source itself.
+    was_refused: whether that was the source, which did not open.
+    """
+
+    def __init__(
+        self,
+        plan: PlannedSource,
+        changed: threading.Condition,
+        passed_on: Callable[[Source, Connection], bool],
+        *,
+        name: str,
+        open_timeout: float,
+        read_timeout: float,
+    ) -> None:
+        self.source: Source | None = None
+        self.over = False
+        self.given_up = False
+        self.failure: Exception | None = None
+        self.was_refused = False
+        self.reader_is_slow = False
+        self._plan = plan
+        self._changed = changed
+        self._passed_on = passed_on
+        self._open_timeout, self._read_timeout = open_timeout, read_timeout
+        self._heard = time.monotonic()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def start(self) -> None:
+        """Begin, in a thread of its own."""
+        self._heard = time.monotonic()
+        self._thread.start()
+
+    def join(self, timeout: float) -> bool:
+        """Wait for the thread; tell whether it ended."""
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    @property
+    def silence(self) -> float:
+        """Seconds since the source opened or gave an image; 0 while it waits for its reader."""
+        return 0.0 if self.reader_is_slow else time.monotonic() - self._heard
+
+    @property
+    def until_it_hangs(self) -> float:
+        """Seconds of silence that are left before it is to be given up."""
+        limit = self._open_timeout if self.source is None else self._read_timeout
+        return limit * _PATIENCE - self.silence
+
+    def heard(self) -> None:
+        """Note a sign of life."""
+        self._heard = time.monotonic()
+
+    def _run(self) -> None:
+        failure: Exception | None = None
+        was_refused = False
+        try:
+            source = self._plan.open()
+        except InputError as error:
+            failure, was_refused = error, True
+        except Exception as error:  # noqa: BLE001 - who waits tells it
+            failure = error
+        else:
+            try:
+                with source:
+                    self._read(source)
+            except Exception as error:  # noqa: BLE001 - who waits tells it
+                failure = error
+        with self._changed:
+            self.failure, self.was_refused = failure, was_refused
+            self.over = True
+            self._changed.notify_all()
+
+    def _read(self, source: Source) -> None:
+        with self._changed:
+            self.heard()
+            self.source = source
+            self._changed.notify_all()  # from now on, another timeout counts
+            if self.given_up:
+                return
+        while source.grab():
+            self.heard()
+            if not self._passed_on(source, self):
+                return
