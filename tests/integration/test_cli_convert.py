@@ -23,6 +23,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 COMMAND = [sys.executable, "-c", "from edgetally.cli import main; main()", "convert"]
+# What a shell runs in the background is deaf to SIGINT, and so is what that starts.
+HEARING = [
+    sys.executable,
+    "-c",
+    (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "from edgetally.cli import main; main()"
+    ),
+    "convert",
+]
 # What a machine without MXNet answers to its import.
 WITHOUT_MXNET = [
     sys.executable,
@@ -257,17 +267,12 @@ def test_an_output_is_where_its_path_leads(artifact: Path, tmp_path: Path) -> No
     assert done.stderr.count("\n") == 1
 
 
-def _hears_interrupts() -> None:
-    """What a shell runs in the background is started deaf to SIGINT, and its children, too."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_a_conversion_that_is_ended_leaves_nothing(
     number: signal.Signals, artifact: Path, images: Path, tmp_path: Path
 ) -> None:
     arguments = [str(artifact), "-o", str(tmp_path / "boxes"), "--calibration", str(images)]
-    with subprocess.Popen([*COMMAND, *arguments], preexec_fn=_hears_interrupts) as process:
+    with subprocess.Popen([*HEARING, *arguments]) as process:
         while not any(tmp_path.iterdir()):  # its folder stands as soon as there is much to do
             assert process.poll() is None
             time.sleep(0.01)
