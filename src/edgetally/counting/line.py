@@ -35,13 +35,14 @@ class Crossing:
     score: float
 
 
-@dataclass
+@dataclass(slots=True)
 class _Passage:
     """What the line remembers of one track.
 
     side: where it is settled: 1 IN, -1 OUT, 0 not known; since: its first sighting there;
     stay: how many. far: sightings on the other side that are not yet believed; approach: the
-    two sightings before them. through: when and where the centre last went over the line.
+    two sightings before them. distance: of the latest sighting, signed as side is.
+    through: when and where the centre last went over the line.
     withheld: crossings that count once the track is trusted.
     """
 
@@ -52,6 +53,7 @@ class _Passage:
     stay: int = 0
     far: list[Sighting] = field(default_factory=list)
     approach: tuple[Sighting, ...] = ()
+    distance: float | None = None
     through: tuple[float, Vector] | None = None
     latest: deque[Sighting] = field(default_factory=lambda: deque(maxlen=2))
     withheld: list[Crossing] = field(default_factory=list)
@@ -97,13 +99,16 @@ class LineCounter:
         current = set()
         for track in tracks:
             current.add(track.id)
-            passage = self._passages.setdefault(track.id, _Passage(track))
+            passage = self._passages.get(track.id)
+            if passage is None:
+                passage = self._passages[track.id] = _Passage(track)
             passage.track = track
             fresh = min(track.hits - passage.taken, len(track.path))
             passage.taken = track.hits
             for sighting in track.path[len(track.path) - fresh :]:
-                passage.withheld += self._take(passage, sighting)
-            crossings += _released(passage)
+                self._take(passage, sighting)
+            if passage.withheld:
+                crossings += _released(passage)
         for track_id in sorted(self._passages.keys() - current):
             crossings += self._ended(self._passages.pop(track_id), is_cut_off=False)
         return crossings
@@ -113,16 +118,14 @@ class LineCounter:
         passages, self._passages = self._passages, {}
         return [c for passage in passages.values() for c in self._ended(passage, is_cut_off=True)]
 
-    def _take(self, passage: _Passage, sighting: Sighting) -> list[Crossing]:
-        distance = self._distance(sighting)
-        if passage.latest:
-            before = self._distance(passage.latest[-1])
-            if (before < 0) != (distance < 0):
-                share = before / (before - distance)
-                passage.through = _between(passage.latest[-1], sighting, share)
+    def _take(self, passage: _Passage, sighting: Sighting) -> None:
+        distance, before = self._distance(sighting), passage.distance
+        passage.distance = distance
+        if before is not None and (before < 0) != (distance < 0):
+            share = before / (before - distance)
+            passage.through = _between(passage.latest[-1], sighting, share)
         band = max(self._dead_band, _BAND_PER_SIZE * size_of(sighting.box))
         side = 0 if abs(distance) <= band else 1 if distance > 0 else -1
-        crossings: list[Crossing] = []
         if side and passage.side in {0, side}:
             passage.side = side
             passage.since = passage.since or sighting
@@ -134,11 +137,10 @@ class LineCounter:
             passage.far.append(sighting)
             if len(passage.far) == 2:
                 if self._came_credibly(passage):
-                    crossings = self._crossing(passage)
+                    passage.withheld += self._crossing(passage)
                 passage.side, passage.since, passage.stay = side, passage.far[0], 2
                 passage.far.clear()
         passage.latest.append(sighting)
-        return crossings
 
     def _ended(self, passage: _Passage, *, is_cut_off: bool) -> list[Crossing]:
         passage.withheld += self._last_crossing(passage, is_cut_off=is_cut_off)
@@ -185,7 +187,8 @@ class LineCounter:
         return [Crossing(track.id, track.class_id, direction, time, point, track.score)]
 
     def _distance(self, sighting: Sighting) -> float:
-        return _dot(self._normal, _minus(centre_of(sighting.box), self._start))
+        (x, y), start, normal = centre_of(sighting.box), self._start, self._normal
+        return normal[0] * (x - start[0]) + normal[1] * (y - start[1])
 
 
 def _released(passage: _Passage) -> list[Crossing]:

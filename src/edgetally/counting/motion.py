@@ -8,14 +8,13 @@ while it goes on at constant velocity, in a longer silence it slows down and sto
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 _SLOWING = 1.0  # seconds in which an unseen centre loses 63 % of its velocity
 _SIGMAS = 3.0
 
 
-@dataclass(frozen=True)
-class Motion:
+class Motion(NamedTuple):  # as cheap to make as an immutable value can be: two a track a frame
     """A belief about a centre: position in 0-1 of the frame, velocity in frames a second.
 
     Both axes share one covariance: `spread` of the position, `drift` between position and
@@ -50,31 +49,27 @@ class Motion:
         travel = _SLOWING * (1 - kept)
         noise = self.usual_haste
         wander = max(0.0, 2 * elapsed - 3 + 4 * kept - kept**2)  # not below 0 by rounding
-        return replace(
-            self,
-            position=(
-                self.position[0] + self.velocity[0] * travel,
-                self.position[1] + self.velocity[1] * travel,
-            ),
-            velocity=(self.velocity[0] * kept, self.velocity[1] * kept),
-            spread=self.spread
-            + 2 * travel * self.drift
-            + travel**2 * self.haste
-            + noise * _SLOWING**2 * wander,
-            drift=kept * (self.drift + travel * self.haste) + noise * _SLOWING * (1 - kept) ** 2,
-            haste=kept**2 * self.haste + noise * (1 - kept**2),
+        (x, y), (x_speed, y_speed), spread, drift, haste, _ = self
+        return Motion(
+            (x + x_speed * travel, y + y_speed * travel),
+            (x_speed * kept, y_speed * kept),
+            spread + 2 * travel * drift + travel**2 * haste + noise * _SLOWING**2 * wander,
+            kept * (drift + travel * haste) + noise * _SLOWING * (1 - kept) ** 2,
+            kept**2 * haste + noise * (1 - kept**2),
+            noise,
         )
 
     def seen_at(self, centre: tuple[float, float], noise: float) -> Motion:
         """Correct the belief by a sighting with that standard deviation."""
-        total = self.spread + noise**2
-        gain, push = self.spread / total, self.drift / total
-        off = (centre[0] - self.position[0], centre[1] - self.position[1])
-        return replace(
-            self,
-            position=(self.position[0] + gain * off[0], self.position[1] + gain * off[1]),
-            velocity=(self.velocity[0] + push * off[0], self.velocity[1] + push * off[1]),
-            spread=(1 - gain) * self.spread,
-            drift=(1 - gain) * self.drift,
-            haste=self.haste - push * self.drift,
+        (x, y), (x_speed, y_speed), spread, drift, haste, usual_haste = self
+        total = spread + noise**2
+        gain, push = spread / total, drift / total
+        x_off, y_off = centre[0] - x, centre[1] - y
+        return Motion(
+            (x + gain * x_off, y + gain * y_off),
+            (x_speed + push * x_off, y_speed + push * y_off),
+            (1 - gain) * spread,
+            (1 - gain) * drift,
+            haste - push * drift,
+            usual_haste,
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from typing import NamedTuple
 
 Box = tuple[float, float, float, float]
 """(xmin, ymin, xmax, ymax) in 0-1 of the frame."""
@@ -19,16 +19,14 @@ def size_of(box: Box) -> float:
     return math.sqrt(max(0.0, box[2] - box[0]) * max(0.0, box[3] - box[1]))
 
 
-@dataclass(frozen=True)
-class Sighting:
+class Sighting(NamedTuple):  # made for each track in each frame, hence no dataclass: too slow
     """A box that a detection gave a track, and when, in seconds."""
 
     time: float
     box: Box
 
 
-@dataclass(frozen=True)
-class Track:
+class Track(NamedTuple):
     """A followed object at one moment.
 
     class_id: what the object was called most, weighted by score.

@@ -7,7 +7,7 @@ move further than its own width between two frames.
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
+from collections import deque
 from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING
@@ -31,7 +31,7 @@ _MIN_NOISE = 0.003
 _CLASS_COST = 0.25
 _GAP_COST = 0.1
 _SIZE_COST = 0.2
-_MAX_SIZE_RATIO = 3.0
+_MAX_GROWTH = float(np.log(3.0))
 _COST_LIMIT = 1.25
 _OVERLAP_AFTER_SILENCE = 0.3
 _WAVER = 0.6
@@ -64,7 +64,7 @@ class TrackerSettings:
     begin_overlap: float = 0.4
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class _Follow:
     """A track in the making: what changes from frame to frame."""
 
@@ -74,14 +74,11 @@ class _Follow:
     first_seen: float
     last_seen: float
     path: deque[Sighting]
-    votes: defaultdict[int, float] = field(default_factory=lambda: defaultdict(float))
+    votes: dict[int, float] = field(default_factory=dict)
+    class_id: int = -1
     hits: int = 0
     confident_hits: int = 0
     id: int = 0
-
-    @property
-    def class_id(self) -> int:
-        return max(self.votes, key=lambda class_id: self.votes[class_id])
 
     def expected(self, motion: Motion) -> Box:
         """Place the box, as large as it was last seen, at the motion's position."""
@@ -133,27 +130,36 @@ class Tracker:
 
         if confident is None:
             confident = detections.scores >= self._settings.high_score
-        usable = self._distinct(detections, confident)
+        boxes = detections.boxes.astype(np.float64)
+        overlap = _overlaps(boxes, boxes)
+        usable = self._distinct(detections, confident, overlap)
         is_high = confident[usable]
         owners: dict[int, _Follow] = {}
         for rows, may_waver in ((usable[is_high], True), (usable[~is_high], False)):
+            if not len(rows):
+                continue
             taken = set(owners.values())
             waiting = [f for f in self._follows if f not in taken]
             owners.update(self._matched(waiting, rows, detections, time, may_waver=may_waver))
+        places: list[Box] = [(box[0], box[1], box[2], box[3]) for box in boxes.tolist()]
         for row in usable[is_high].tolist():
-            if row not in owners and not self._is_covered(detections, row, list(owners)):
-                owners[row] = self._begin(detections, row, time)
+            # A detection beside a followed object, overlapping it, may show that object again.
+            if row not in owners and not np.any(
+                overlap[row, list(owners)] > self._settings.begin_overlap
+            ):
+                owners[row] = self._begin(places[row], time)
+        scores, class_ids = detections.scores.tolist(), detections.class_ids.tolist()
+        is_confident = confident.tolist()
+        track_ids = [-1] * len(places)
         for row, follow in owners.items():
-            self._see(follow, detections, row, time)
-            follow.confident_hits += bool(confident[row])
+            self._see(follow, places[row], scores[row], class_ids[row], time)
+            follow.confident_hits += is_confident[row]
+            track_ids[row] = follow.id or -1
         self._follows = [f for f in self._follows if not self._is_over(f, time)]
         seen = set(owners.values())
         tracks = (_snapshot(f, is_seen=f in seen) for f in self._follows if f.id)
         self._tracks = tuple(sorted(tracks, key=lambda track: track.id))
-        track_ids = np.full(len(detections), -1, np.int64)
-        for row, follow in owners.items():
-            track_ids[row] = follow.id or -1
-        return detections.with_track_ids(track_ids)
+        return detections.with_track_ids(np.array(track_ids, np.int64))
 
     def _matched(
         self,
@@ -164,7 +170,7 @@ class Tracker:
         *,
         may_waver: bool,
     ) -> Iterator[tuple[int, _Follow]]:
-        if not follows or not len(rows):
+        if not follows:
             return
         costs = self._costs(follows, detections.select(rows), time, may_waver=may_waver)
         for index, column in assign(costs, _COST_LIMIT):
@@ -176,67 +182,77 @@ class Tracker:
         expected = np.array([f.expected(f.motion) for f in follows], np.float64)
         boxes = detections.boxes.astype(np.float64)
         overlap = _overlaps(expected, boxes)
-        offsets = _centres(expected)[:, None] - _centres(boxes)[None]
-        distance = np.hypot(offsets[..., 0], offsets[..., 1])
+        offsets = _centres(expected).T[:, :, None] - _centres(boxes).T[:, None]
+        distance = np.hypot(offsets[0], offsets[1])
         own_size, size = _sizes(expected)[:, None], _sizes(boxes)[None]
+        mean_size = (own_size + size) / 2
         growth = np.abs(np.log(size / own_size))
         waited = np.array([time - f.last_seen for f in follows])[:, None]
         is_other = np.array([f.class_id for f in follows])[:, None] != detections.class_ids[None]
         costs = (
             0.5 * (1 - overlap)
-            + 0.5 * distance / (distance + (own_size + size) / 2)
+            + 0.5 * distance / (distance + mean_size)
             + _SIZE_COST * growth
             + _CLASS_COST * is_other
             + _GAP_COST * np.minimum(1, waited / self._settings.max_gap)
         )
         reach = np.array([f.motion.reach for f in follows])[:, None]
-        reach = np.minimum(reach, self._settings.max_reach) + _NOISE * _sizes(boxes)
-        is_possible = (distance <= reach) & (growth <= np.log(_MAX_SIZE_RATIO))
+        reach = np.minimum(reach, self._settings.max_reach) + _NOISE * size
+        is_possible = (distance <= reach) & (growth <= _MAX_GROWTH)
         # A detector wavers between classes in place; elsewhere, or where it is not even confident,
         # another class is another object.
-        in_place = distance <= _WAVER * (own_size + size) / 2
-        is_possible &= ~is_other | (in_place & may_waver)
+        if may_waver:
+            is_possible &= ~is_other | (distance <= _WAVER * (own_size + size) / 2)
+        else:
+            is_possible &= ~is_other
         # The camera itself was silent for long: only what still lies there is the same object.
         is_possible &= (waited <= self._settings.max_gap) | (overlap >= _OVERLAP_AFTER_SILENCE)
         return np.where(is_possible, costs, np.inf)
 
-    def _distinct(self, detections: Detections, confident: NDArray[np.bool_]) -> NDArray[np.intp]:
+    def _distinct(
+        self,
+        detections: Detections,
+        confident: NDArray[np.bool_],
+        overlap: NDArray[np.float64],
+    ) -> NDArray[np.intp]:
         """Leave out rows too weak to use, and those that name a better row's object again."""
         is_usable = confident | (detections.scores >= self._settings.low_score)
-        boxes = detections.boxes.astype(np.float64)
-        is_same = _overlaps(boxes, boxes) > self._settings.duplicate_overlap
+        order: NDArray[np.intp] = np.argsort(-detections.scores, kind="stable")
+        order = order[is_usable[order]]
+        is_same = overlap > self._settings.duplicate_overlap
+        np.fill_diagonal(is_same, val=False)
+        if not is_same.any():
+            return order
         rows: list[int] = []
-        for row in np.argsort(-detections.scores, kind="stable").tolist():
-            if is_usable[row] and not is_same[row, rows].any():
+        for row in order.tolist():
+            if not is_same[row, rows].any():
                 rows.append(row)
         return np.array(rows, np.intp)
 
-    def _is_covered(self, detections: Detections, row: int, rows: list[int]) -> bool:
-        """Whether a detection shows an object that is followed already, a little beside it."""
-        boxes = detections.boxes.astype(np.float64)
-        return bool(np.any(_overlaps(boxes[[row]], boxes[rows]) > self._settings.begin_overlap))
-
-    def _begin(self, detections: Detections, row: int, time: float) -> _Follow:
-        box = _box(detections, row)
+    def _begin(self, box: Box, time: float) -> _Follow:
         motion = Motion.start(centre_of(box), _noise(box), self._settings.max_speed)
         follow = _Follow(motion, box, 0.0, time, time, deque(maxlen=_PATH_LENGTH))
         self._follows.append(follow)
         return follow
 
-    def _see(self, follow: _Follow, detections: Detections, row: int, time: float) -> None:
-        follow.box = _box(detections, row)
-        follow.score = float(detections.scores[row])
-        follow.votes[int(detections.class_ids[row])] += follow.score
+    def _see(self, follow: _Follow, box: Box, score: float, class_id: int, time: float) -> None:
+        follow.box = box
+        follow.score = score
+        votes = follow.votes
+        votes[class_id] = votes.get(class_id, 0.0) + score
+        follow.class_id = class_id if len(votes) == 1 else max(votes, key=votes.__getitem__)
         follow.last_seen = time
         follow.hits += 1
-        follow.path.append(Sighting(time, follow.box))
+        follow.path.append(Sighting(time, box))
         if follow.hits > 1:
-            follow.motion = follow.motion.seen_at(centre_of(follow.box), _noise(follow.box))
+            follow.motion = follow.motion.seen_at(centre_of(box), _noise(box))
         if not follow.id and follow.hits >= self._settings.min_hits:
             follow.id = next(self._ids)
 
     def _is_over(self, follow: _Follow, time: float) -> bool:
         waited = time - follow.last_seen
+        if waited <= min(self._settings.max_gap, self._settings.doubt_gap):
+            return False
         is_leaving = min(follow.box) < _EDGE or max(follow.box) > 1 - _EDGE
         is_inside = all(0 <= value <= 1 for value in follow.motion.position)
         is_trusted = follow.id and is_inside and not is_leaving
@@ -259,11 +275,6 @@ def _snapshot(follow: _Follow, *, is_seen: bool) -> Track:
     )
 
 
-def _box(detections: Detections, row: int) -> Box:
-    xmin, ymin, xmax, ymax = (float(value) for value in detections.boxes[row])
-    return xmin, ymin, xmax, ymax
-
-
 def _noise(box: Box) -> float:
     return _MIN_NOISE + _NOISE * size_of(box)
 
@@ -274,13 +285,15 @@ def _centres(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _sizes(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
     sides = np.maximum(boxes[:, 2:] - boxes[:, :2], 1e-4)  # a box without area has a size, too
-    return np.asarray(np.sqrt(sides[:, 0] * sides[:, 1]))
+    sizes: NDArray[np.float64] = np.sqrt(sides[:, 0] * sides[:, 1])
+    return sizes
 
 
 def _overlaps(boxes: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:
     """Intersection over union of [N, 4] with [M, 4], as [N, M]."""
-    corner = np.maximum(boxes[:, None, :2], others[None, :, :2])
-    sides = np.minimum(boxes[:, None, 2:], others[None, :, 2:]) - corner
-    shared = np.prod(np.maximum(sides, 0), axis=2)
+    ours, theirs = boxes.T[:, :, None], others.T[:, None]
+    corner = np.maximum(ours[:2], theirs[:2])
+    sides = np.maximum(np.minimum(ours[2:], theirs[2:]) - corner, 0)
+    shared = sides[0] * sides[1]
     area = _sizes(boxes)[:, None] ** 2 + _sizes(others)[None] ** 2
     return np.asarray(shared / (area - shared))

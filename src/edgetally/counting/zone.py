@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from edgetally.config import ZoneConfig
 
 
-@dataclass
+@dataclass(slots=True)
 class _Presence:
     """What the zone knows of one track; `changed`: since when it seems otherwise, or None."""
 
