@@ -49,7 +49,7 @@ def this_device() -> Device:
         processor=next(filter(None, names), "unknown"),
         instructions=hashlib.sha256(" ".join(sorted(sets)).encode()).hexdigest()[:12],
         cores=usable_cores(),
-        runtimes={name: found for name in _DISTRIBUTIONS if (found := _version(name))},
+        runtimes={name: found for name in _DISTRIBUTIONS if (found := installed_version(name))},
     )
 
 
@@ -60,7 +60,8 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
-def _version(distribution: str) -> str | None:
+def installed_version(distribution: str) -> str | None:
+    """Return a distribution's version; None where it is not installed."""
     try:
         return metadata.version(distribution)
     except metadata.PackageNotFoundError:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import platform
 import statistics
 import time
-from importlib import metadata
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -13,7 +12,7 @@ import numpy as np
 from edgetally.conversion.report.record import Machine, Timing
 from edgetally.detector.preprocessing import fit_input
 from edgetally.engines import available_engines, create_engine
-from edgetally.engines.device import this_device
+from edgetally.engines.device import installed_version, this_device
 from edgetally.errors import EdgetallyError, InputError
 
 if TYPE_CHECKING:
@@ -106,7 +105,7 @@ def _timed(
 
 def machine() -> Machine:
     """Name this machine's processor, the cores this process may use, and what is installed."""
-    versions = {name: _version(name) for name in _PACKAGES}
+    versions = {name: installed_version(name) for name in _PACKAGES}
     device = this_device()
     return Machine(
         processor=device.processor,
@@ -114,10 +113,3 @@ def machine() -> Machine:
         python=platform.python_version(),
         packages={name: version for name, version in versions.items() if version},
     )
-
-
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
