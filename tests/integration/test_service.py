@@ -48,7 +48,7 @@ def configured(bundle: ModelBundle, folder: Path, **changes: Any) -> Config:
             }
         ],
         "publish": {
-            "detections": {"mode": "always", "minInterval": 0},
+            "detections": {"mode": "every", "minInterval": 0},
             "transports": [{"type": "jsonl", "path": str(folder / "messages.jsonl")}],
         },
         "storage": {"path": str(folder / "state")},

@@ -12,7 +12,12 @@ from mxnet_oracle import as_rows, assert_same, whole_model
 from conftest import CLASSES, write_artifact
 from edgetally.conversion import convert
 from edgetally.detector import Detector
-from edgetally.engines import EngineSettings, available_engines, create_engine
+from edgetally.engines import (
+    EngineSettings,
+    available_engines,
+    create_engine,
+    default_precision,
+)
 from edgetally.engines.device import this_device
 from edgetally.engines.tuned import TunedChoice, write_choice
 from edgetally.errors import InputError
@@ -116,12 +121,12 @@ def test_smaller_inputs_are_shown_with_their_cost_and_never_chosen(tuned: Tuning
     assert tuned.chosen.input_size == 320
 
 
-def test_without_pictures_only_fp32_is_chosen(bundle: ModelBundle) -> None:
+def test_without_pictures_only_fp32_or_the_default_is_chosen(bundle: ModelBundle) -> None:
     tuning = tune(bundle, budget_seconds=BUDGET)
 
-    assert tuning.chosen.candidate.precision == "fp32"
+    assert tuning.chosen.candidate.precision in {"fp32", default_precision("auto")}
     assert all(row.agreement is None for row in tuning.rows)
-    if any(row.candidate.precision == "bf16" for row in tuning.rows):
+    if any(row.candidate.precision == "bf16" and not row.is_default for row in tuning.rows):
         assert any("--calibration" in note for note in tuning.notes)
 
 
@@ -168,7 +173,7 @@ def test_a_choice_that_can_not_be_loaded_gives_way_with_one_warning(
     path = write_choice(chosen(bundle, precision="int8"), tmp_path / "tuning.json")
 
     with Detector(bundle, tuning=path) as detector:
-        assert (detector.engine_name, detector.precision) == (available_engines()[0], "fp32")
+        assert (detector.engine_name, detector.precision) == (available_engines()[0], default_precision("auto"))
 
     (record,) = caplog.records
     assert "int8" in record.getMessage()

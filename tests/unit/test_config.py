@@ -103,7 +103,7 @@ def test_an_unknown_key_far_from_any_other_comes_with_the_known_ones() -> None:
     text = error_of(content_with(("cameras", 0, "zzzz"), 1))
     assert text.startswith("unknown key cameras[0].zzzz; did you mean ")
     assert text.endswith(
-        "? known are name, source, fps, maxFrames, buffer, width, height, rtspTransport, "
+        "? known are name, site, source, fps, maxFrames, buffer, width, height, rtspTransport, "
         "openTimeout, readTimeout, watch, rotate, region, motionGate, masks, zones, lines"
     )
 
@@ -205,7 +205,7 @@ def test_a_string_that_holds_a_number_is_that_number(
         (("publish", "transports"), [{"pth": "x"}], "publish.transports[0]: type is missing; add"),
         (("publish", "thing"), "a\tb", "publish.thing: expected a name without"),
         (("publish", "transports", 0, "type"), "mqt", "publish.transports[0]: type must be jsonl"),
-        (("publish", "detections", "mode"), "on", "publish.detections.mode: expected 'always'"),
+        (("publish", "detections", "mode"), "on", "publish.detections.mode: expected 'every'"),
         *(
             (("publish", "topicPrefix"), prefix, "publish.topicPrefix: expected a topic prefix")
             for prefix in ("a/#", "a//b", "/a", "a/", "$aws", "a\0b", "a\nb", "")

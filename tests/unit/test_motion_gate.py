@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from edgetally.config.model import MotionGateConfig
+from edgetally.config.camera import MotionGateConfig
 from edgetally.service.motion_gate import MotionGate
 
 if TYPE_CHECKING:

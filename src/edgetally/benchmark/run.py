@@ -106,7 +106,7 @@ def run(
                     # the demo's small network does enough frames in half the time
                     seconds=settings.seconds if is_last else settings.seconds / 2,
                     cores=machine.cores,
-                    live_times=settings.live if is_last and settings.every_way else None,
+                    live_times=settings.live if settings.every_way else None,
                     tell=tell,
                 )
             )

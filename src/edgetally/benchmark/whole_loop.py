@@ -63,7 +63,7 @@ def measure_loop(job: Job) -> Measured:
 
 
 def _config(job: Job, folder: Path, messages: Path) -> Config:
-    detections: dict[str, Any] = {"mode": "always", "minInterval": 0} if job.every_frame else {}
+    detections: dict[str, Any] = {"mode": "every", "minInterval": 0} if job.every_frame else {}
     return Config.model_validate(
         {
             "model": {"path": job.bundle, "engine": job.engine, "precision": job.precision},

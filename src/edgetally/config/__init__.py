@@ -1,15 +1,13 @@
 """The configuration: one pydantic model, read from YAML or from Greengrass."""
 
-from edgetally.config.model import (
-    CameraConfig,
-    Config,
+from edgetally.config.camera import CameraConfig, LineConfig, ZoneConfig
+from edgetally.config.fields import EngineName, Precision
+from edgetally.config.model import Config
+from edgetally.config.publish import (
     ConsoleTransport,
-    EngineName,
     JsonlTransport,
-    LineConfig,
-    Precision,
+    MqttTransport,
     Transport,
-    ZoneConfig,
 )
 from edgetally.config.reading import load_config, parse_config
 
@@ -20,6 +18,7 @@ __all__ = [
     "EngineName",
     "JsonlTransport",
     "LineConfig",
+    "MqttTransport",
     "Precision",
     "Transport",
     "ZoneConfig",

@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from pydantic import ValidationError
 
-from edgetally.config.model import (
+from edgetally.config.fields import (
     NAME_PATTERN,
     PREFIX_PATTERN,
-    Config,
-    ConsoleTransport,
-    JsonlTransport,
     may_be_secret,
     quoted,
     sections_in,
 )
+from edgetally.config.model import Config
+from edgetally.config.publish import TRANSPORTS
 from edgetally.errors import InputError
 
 if TYPE_CHECKING:
@@ -91,6 +90,7 @@ def _wrong(problem: str, node: yaml.Node) -> yaml.YAMLError:
 
 
 # What pydantic says in its own terms, in the words of someone who writes YAML.
+_TYPES = " or ".join((", ".join([*TRANSPORTS][:-1]), [*TRANSPORTS][-1]))
 _PLAIN = {
     "tuple_type": "expected a list",
     "model_type": "expected keys and values",
@@ -114,8 +114,8 @@ _PLAIN = {
     "greater_than_equal": "expected at least {ge:g}",
     "less_than_equal": "expected at most {le:g}",
     "literal_error": "expected {expected}",
-    "union_tag_not_found": "type is missing; add it (jsonl or console)",
-    "union_tag_invalid": "type must be jsonl or console",
+    "union_tag_not_found": f"type is missing; add it ({_TYPES})",
+    "union_tag_invalid": f"type must be {_TYPES}",
     NAME_PATTERN: "expected a name without /, + and #",
     PREFIX_PATTERN: "expected a topic prefix: names joined by /, without + and # and a first $",
 }
@@ -151,7 +151,7 @@ def _dotted(location: tuple[int | str, ...]) -> str:
     for part in location:
         if isinstance(part, int) and parts:
             parts[-1] += f"[{part}]"
-        elif not (part in {"jsonl", "console"} and parts[-1:] and parts[-1].endswith("]")):
+        elif not (part in TRANSPORTS and parts[-1:] and parts[-1].endswith("]")):
             text = str(part)
             hidden = len(text) > 80 or not text.isprintable() or may_be_secret(text)
             parts.append("…" if hidden else text)
@@ -163,8 +163,8 @@ def _known_keys(location: tuple[int | str, ...]) -> list[str]:
     for part in location:
         if isinstance(part, int):
             continue
-        if part in {"jsonl", "console"}:
-            section = JsonlTransport if part == "jsonl" else ConsoleTransport
+        if part in TRANSPORTS:
+            section = TRANSPORTS[str(part)]
             continue
         fields = {field.alias: field.annotation for field in section.model_fields.values()}
         inner = sections_in(fields[str(part)])

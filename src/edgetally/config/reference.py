@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 from pydantic_core import PydanticUndefined, to_jsonable_python
 
-from edgetally.config.model import Config, Section, sections_in
+from edgetally.config.fields import Section, sections_in
+from edgetally.config.model import Config
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo

@@ -13,7 +13,7 @@ import numpy as np
 from edgetally.bundle import ModelBundle
 from edgetally.detector.postprocessing import postprocess
 from edgetally.detector.preprocessing import fit_input
-from edgetally.engines import RawPredictions, create_engine
+from edgetally.engines import RawPredictions, create_engine, default_precision
 from edgetally.engines.tuned import tuned_choice
 from edgetally.errors import EdgetallyError, InputError
 
@@ -51,7 +51,8 @@ class Detector:
 
         Where engine and precision are both "auto", it is what `edgetally tune` found best on this
         device, from the file `tuning` or, absent, from that of `engines.tuned.tuning_path`; without
-        such a choice, the best engine installed in fp32.
+        such a choice, the best engine installed in its `default_precision`. An engine that is named
+        computes in fp32 unless precision tells otherwise.
         score_threshold is the lowest score reported; None reports all that the model's own
         `MultiBoxDetection` would. class_thresholds replaces it for single classes, by name.
         Raises InputError for a folder that is no bundle, an engine that is not installed or a
@@ -113,12 +114,12 @@ def _engine(
         return create_engine(bundle, engine, precision)
     choice = tuned_choice(bundle.sha256, tuning)
     if choice is None:
-        return create_engine(bundle)
+        return create_engine(bundle, precision=default_precision("auto"))
     try:
         return create_engine(bundle, choice.engine, choice.precision, choice.settings)
     except EdgetallyError as error:
         _log.warning("what edgetally tune chose can't be used (%s)", error)
-        return create_engine(bundle)
+        return create_engine(bundle, precision=default_precision("auto"))
 
 
 def _thresholds(

@@ -2,7 +2,7 @@
 
 from edgetally.engines.decoding import decode_boxes
 from edgetally.engines.engine import Engine, RawPredictions
-from edgetally.engines.runtimes import available_engines, create_engine
+from edgetally.engines.runtimes import available_engines, create_engine, default_precision
 from edgetally.engines.settings import EngineSettings
 
 __all__ = [
@@ -12,4 +12,5 @@ __all__ = [
     "available_engines",
     "create_engine",
     "decode_boxes",
+    "default_precision",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
+import re
 from importlib import metadata
 from pathlib import Path
 
@@ -16,6 +17,9 @@ _CPU_INFO = Path("/proc/cpuinfo")
 # What Linux calls the processor on x86-64, and on the ARM boards that name it at all.
 _NAME_KEYS = ("model name", "Model", "Hardware")
 _INSTRUCTION_KEYS = ("flags", "Features")  # x86-64, ARM
+_BF16_INSTRUCTIONS = {"amx_bf16", "avx512_bf16"}
+# Names of instruction sets, as ONEDNN_MAX_CPU_ISA takes them, that hold bf16's.
+_BF16_ISA = re.compile("ALL|DEFAULT|.*(BF16|FP16|AMX|AVX10).*")
 
 
 class Device(BaseModel):
@@ -35,21 +39,26 @@ class Device(BaseModel):
 
 def this_device() -> Device:
     """Describe the device that this process runs on."""
-    try:
-        lines = _CPU_INFO.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        lines = []
-    facts: dict[str, str] = {}
-    for line in lines:
-        key, _, value = line.partition(":")
-        facts.setdefault(key.strip(), value.strip())
+    facts = _cpu_facts()
     names = (*(facts.get(key) for key in _NAME_KEYS), platform.processor(), platform.machine())
-    sets = " ".join(facts.get(key, "") for key in _INSTRUCTION_KEYS).split()
+    sets = " ".join(sorted(_instructions(facts)))
     return Device(
         processor=next(filter(None, names), "unknown"),
-        instructions=hashlib.sha256(" ".join(sorted(sets)).encode()).hexdigest()[:12],
+        instructions=hashlib.sha256(sets.encode()).hexdigest()[:12],
         cores=usable_cores(),
         runtimes={name: found for name in _DISTRIBUTIONS if (found := installed_version(name))},
+    )
+
+
+def computes_bf16() -> bool:
+    """Tell whether the processor multiplies bf16 itself; one that imitates it is slower by far.
+
+    False, too, where the environment holds oneDNN, which computes for OpenVINO, to older
+    instructions, and on ARM, where it was never measured.
+    """
+    held_to = os.environ.get("ONEDNN_MAX_CPU_ISA") or "DEFAULT"
+    return bool(
+        _BF16_ISA.fullmatch(held_to.upper()) and _BF16_INSTRUCTIONS & _instructions(_cpu_facts())
     )
 
 
@@ -66,3 +75,20 @@ def installed_version(distribution: str) -> str | None:
         return metadata.version(distribution)
     except metadata.PackageNotFoundError:
         return None
+
+
+def _cpu_facts() -> dict[str, str]:
+    """What Linux tells of the first processor; nothing elsewhere."""
+    try:
+        lines = _CPU_INFO.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return {}
+    facts: dict[str, str] = {}
+    for line in lines:
+        key, _, value = line.partition(":")
+        facts.setdefault(key.strip(), value.strip())
+    return facts
+
+
+def _instructions(facts: dict[str, str]) -> set[str]:
+    return set(" ".join(facts.get(key, "") for key in _INSTRUCTION_KEYS).split())

@@ -45,8 +45,8 @@ class OpenVinoEngine(WorkerEngine):
         ):
             raise InputError("this CPU has no bf16 arithmetic; use precision fp32")
         model = _Model(core, bundle, precision)
-        if precision == "int8" and (settings.streams or 1) > 1:
-            compiled = compiled_and_checked(model, settings.threads, settings.streams or 1)
+        if precision == "int8" and settings.streams != 1:
+            compiled = compiled_and_checked(model, settings.threads, settings.streams)
         else:
             compiled = model.compiled(settings.threads, settings.streams)
         # One more than compute at once, so that the next frame waits inside the runtime.
@@ -102,9 +102,7 @@ class _Model:
             chosen["NUM_STREAMS"] = streams
         else:
             # Frames side by side, rather than each spread over all cores, do more in a second.
-            # int8 has one stream unless it is asked for more: see `compiled_and_checked`.
-            alone = self._precision == "int8"
-            chosen["PERFORMANCE_HINT"] = "LATENCY" if alone else "THROUGHPUT"
+            chosen["PERFORMANCE_HINT"] = "THROUGHPUT"
             chosen["PERFORMANCE_HINT_NUM_REQUESTS"] = _SIDE_BY_SIDE
         return self._core.compile_model(self._read, "CPU", chosen)
 
@@ -126,7 +124,7 @@ class _Model:
         ]
 
 
-def compiled_and_checked(model: Compiler, threads: int | None, streams: int) -> Any:
+def compiled_and_checked(model: Compiler, threads: int | None, streams: int | None) -> Any:
     """Compile int8 for several streams, and believe it only if it answers as one stream does.
 
     OpenVINO 2026.4, preparing two streams, now and then compiles an int8 network that is wrong;
@@ -136,11 +134,12 @@ def compiled_and_checked(model: Compiler, threads: int | None, streams: int) -> 
     (expected,) = model.answers(alone, 1)
     for _ in range(_COMPILATIONS):
         compiled = model.compiled(threads, streams)
-        answers = model.answers(compiled, 2 * streams)
+        answers = model.answers(compiled, 2 * (streams or _SIDE_BY_SIDE))
         if all(np.abs(answer - expected).max() <= _SAME for answer in answers):
             return compiled
     _log.warning(
-        "OpenVINO's int8 in %d streams differs from that in one; taking one stream", streams
+        "OpenVINO's int8 in %s streams differs from that in one; taking one stream",
+        streams or "several",
     )
     return alone
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, get_args
 import numpy as np
 
 from edgetally.config import EngineName, Precision
+from edgetally.engines.device import computes_bf16
 from edgetally.engines.settings import EngineSettings
 from edgetally.errors import EdgetallyError, InputError
 
@@ -27,6 +28,11 @@ def available_engines() -> tuple[str, ...]:
     return tuple(name for name in _FASTEST_FIRST if importlib.util.find_spec(name))
 
 
+def default_precision(engine: EngineName) -> Precision:
+    """Tell what is best where nobody chose: bf16 if engine and processor compute it, else fp32."""
+    return "bf16" if _choose(engine) in _ABLE["bf16"] and computes_bf16() else "fp32"
+
+
 def create_engine(
     bundle: ModelBundle,
     engine: EngineName = "auto",
@@ -42,6 +48,8 @@ def create_engine(
     *known, last = get_args(Precision)
     if precision not in {*known, last}:
         raise InputError(f"unknown precision {precision!r}; use {', '.join(known)} or {last}")
+    if precision == "auto":
+        precision = "fp32"
     able = _ABLE.get(precision, _FASTEST_FIRST)
     if name not in able:
         raise InputError(
@@ -57,9 +65,7 @@ def create_engine(
         load: Callable[[ModelBundle, str, EngineSettings], Engine] = importlib.import_module(
             f"edgetally.engines.{name}"
         ).load
-        loaded = load(
-            bundle, "fp32" if precision == "auto" else precision, settings or EngineSettings()
-        )
+        loaded = load(bundle, precision, settings or EngineSettings())
         _run_alone(loaded, bundle)
     except EdgetallyError:
         raise

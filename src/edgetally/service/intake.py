@@ -80,7 +80,9 @@ class Intake(threading.Thread):
         self._closed = False
         self._idle = 0.0
         self._time = 0.0
-        self._moved = 0.0
+        self._begun = 0.0  # when the gate last asked for a look
+        self._patience = _UNSETTLED
+        self._rests = False
 
     def __iter__(self) -> Iterator[Look]:
         """Yield each look. Raises what went wrong in taking or submitting, after those before."""
@@ -126,13 +128,20 @@ class Intake(threading.Thread):
         # a live camera's time follows the wall clock, which may be set back
         before, self._time = self._time, max(self._time, frame.media_time)
         if self._gate is None or self._gate.moved(self._seen(frame), self._time):
-            self._moved = self._time
+            self._begun = self._time
+            if self._gate is None or self._gate.is_moving:
+                self._patience = _UNSETTLED
+            self._rests = False
             return True
         with self._changed:  # what is still has time; and so it is the same in each run of a file
             self._changed.wait_for(lambda: not self._uncounted or self._closed)
-            # what flickers at the edge of being seen never settles
-            if not self._is_settled and self._time - self._moved < _UNSETTLED:
-                return True
+            is_open = not self._is_settled
+        if is_open and self._time - self._begun < self._patience:
+            return True
+        if is_open and not self._rests:
+            # what flickers at the edge of being seen never settles: wait less for it each time
+            self._patience /= 2
+        self._rests = True
         self._idle += self._time - before
         self.still += 1
         return False

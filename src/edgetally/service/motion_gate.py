@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from edgetally.config.model import MotionGateConfig
+    from edgetally.config.camera import MotionGateConfig
 
 _WIDTH, _HEIGHT = 96, 54
 _SAMPLED_WIDTH = 480  # every nth pixel down to here: averaging all of a large frame costs more
@@ -30,9 +30,12 @@ class MotionGate:
     The memory follows slow changes, and a change of the whole picture's brightness is taken out
     before the comparison. Where anything differs, the frame becomes the memory, so that what came
     to rest is still from then on; what creeps adds up until it is seen.
+
+    is_moving: whether something changed in the last frame, or a second before it.
     """
 
     def __init__(self, config: MotionGateConfig) -> None:
+        self.is_moving = False
         self._max_idle = config.max_idle
         self._memory: NDArray[np.float32] | None = None
         self._time = 0.0
@@ -53,7 +56,8 @@ class MotionGate:
         else:
             cv2.accumulateWeighted(seen, self._memory, 1 - np.exp(-elapsed / _ADAPTING))
             np.copyto(self._memory, seen, where=seen >= _OVEREXPOSED)
-        if media_time < self._until or media_time - self._looked >= self._max_idle:
+        self.is_moving = media_time < self._until
+        if self.is_moving or media_time - self._looked >= self._max_idle:
             self._looked = media_time
             return True
         return False

@@ -8,7 +8,7 @@ import numpy as np
 
 from edgetally.detector.agreement import agreement
 from edgetally.detector.preprocessing import fit_input
-from edgetally.engines import create_engine
+from edgetally.engines import create_engine, default_precision
 from edgetally.errors import EdgetallyError, InputError
 from edgetally.tuning.measuring import detections, measure_speed
 from edgetally.tuning.outcome import Row
@@ -106,7 +106,8 @@ class Bench:
         finally:
             engine.close()
         self._tell(f"{candidate}: {speed.frames_per_second:.1f} frames a second")
-        return Row(candidate, bundle.input_size, speed, likeness)
+        is_default = candidate.precision == default_precision(candidate.engine)
+        return Row(candidate, bundle.input_size, speed, likeness, is_default)
 
     def _take_reference(self, engine: Engine, frames_per_second: float) -> None:
         total = len(self._pictures)

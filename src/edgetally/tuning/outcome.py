@@ -28,20 +28,24 @@ _MOST_SCORE_DIFFERENCE = 0.05
 class Row:
     """One way to run the bundle, its speed, and how it agrees with fp32 at the full input size.
 
-    agreement is None for fp32 itself, and where nothing was compared.
+    agreement is None for fp32 itself, and where nothing was compared. is_default: its precision is
+    what the engine takes when nobody has tuned it.
     """
 
     candidate: Candidate
     input_size: int
     speed: Speed
     agreement: Agreement | None = None
+    is_default: bool = False
 
     @property
     def keeps_agreement(self) -> bool:
-        """Whether detections are those of fp32, as far as one can tell. Never without pictures."""
-        return self.candidate.precision == "fp32" or (
-            self.agreement is not None and agrees(self.agreement)
-        )
+        """Whether detections are those of fp32; where nobody can tell, of the default alone."""
+        if self.candidate.precision == "fp32":
+            return True
+        if self.agreement is None or not can_tell(self.agreement):
+            return self.is_default
+        return agrees(self.agreement)
 
 
 @dataclass(frozen=True)
@@ -104,10 +108,15 @@ class Tuning:
         stream.write("\n")
 
 
+def can_tell(agreement: Agreement) -> bool:
+    """Whether fp32 finds enough for anything to be compared with it."""
+    return agreement.reference_detections >= LEAST_DETECTIONS
+
+
 def agrees(agreement: Agreement) -> bool:
     """Judge whether a form may stand in for fp32: docs/decisions/0007 tells why these bounds."""
     return (
-        agreement.reference_detections >= LEAST_DETECTIONS
+        can_tell(agreement)
         and agreement.matched >= _LEAST_FOUND * agreement.reference_detections
         and (agreement.map_50 or 0) >= _LEAST_MAP
         and (agreement.mean_iou or 0) >= _LEAST_IOU

@@ -57,7 +57,8 @@ def tune(
     cameras, fps: what is to be done. Of what can do it with a quarter to spare, that which costs
     the least CPU a frame is best; otherwise, and without fps, that which does most frames a second.
     pictures: what the cameras see, uint8 BGR [H, W, 3]. A precision is only chosen where it finds
-    on them what fp32 does (`outcome.agrees`); without pictures that is fp32 alone.
+    on them what fp32 does (`outcome.agrees`); without pictures that is
+    fp32, or bf16 where it is the default.
     allow_smaller_input: show, too, what smaller inputs cost and bring; none is chosen.
     tell: hears a line for each step. budget_seconds: about how long it takes, smaller inputs
     apart; on a device that needs seconds a frame it is longer. clock: seconds that only grow.
@@ -153,7 +154,8 @@ def _in_turn(best: Sequence[Row], cores: int) -> list[tuple[Row, Candidate]]:
 
 
 def _notes(rows: Sequence[Row], compared: int) -> list[str]:
-    others = " and ".join(sorted({row.candidate.precision for row in rows} - {"fp32"}))
+    doubtful = {row.candidate.precision for row in rows if not row.is_default} - {"fp32"}
+    others = " and ".join(sorted(doubtful))
     seen = [row.agreement.reference_detections for row in rows if row.agreement]
     notes = []
     if others and not compared:
