@@ -9,16 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
+import onnxruntime
 import pytest
 from mxnet_oracle import as_rows, assert_same, whole_model
 
+from conftest import CLASSES
+from edgetally.conversion import convert
 from edgetally.detector import Detector
 from edgetally.engines import EngineSettings, create_engine
-from edgetally.engines.engine import network_input
 from edgetally.errors import InputError
+from edgetally.mxnet_compat import import_mxnet
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -26,8 +30,15 @@ if TYPE_CHECKING:
 
     Frame = NDArray[np.uint8]
     Rows = NDArray[np.float32]
+    Triple = tuple[float, float, float]
 
 SHAPES = ((480, 640), (720, 1280), (640, 360), (300, 300), (97, 211))
+PIXELS = (
+    ("RGB", (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
+    ("BGR", (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
+    ("RGB", (123.68, 116.78, 103.94), (1.0, 1.0, 1.0)),
+    ("BGR", (123.68, 116.78, 103.94), (0.017, 0.018, 0.019)),
+)
 
 
 def synthetic_frame(seed: int, height: int, width: int) -> Frame:
@@ -220,19 +231,69 @@ def test_threads_and_streams_change_no_result(
     divided.close()
 
 
-def test_the_networks_input_is_written_where_it_is_told() -> None:
-    frame = synthetic_frame(1, 16, 16)[np.newaxis]
-    buffer = np.full((1, 3, 16, 16), np.nan, np.float32)
+@pytest.fixture(scope="module")
+def int8_bundle(
+    artifact: Path, frames: list[Frame], tmp_path_factory: pytest.TempPathFactory
+) -> ModelBundle:
+    folder = tmp_path_factory.mktemp("int8")
+    seen = folder / "seen"
+    seen.mkdir()
+    for number, frame in enumerate(frames):
+        cv2.imwrite(str(seen / f"{number}.png"), frame)
+    return convert(
+        artifact, folder / "bundle", classes=CLASSES, calibration=str(seen), verify=False
+    )
 
-    for order, mean, scale in (
-        ("RGB", (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
-        ("BGR", (123.0, 117.0, 104.0), (0.01, 0.02, 0.03)),
-    ):
-        found = network_input(frame, order, mean, scale, buffer)
 
-        assert found is buffer
-        channels = frame[0, :, :, ::-1] if order == "RGB" else frame[0]
-        shift, factor = np.array(mean, np.float32), np.array(scale, np.float32)
-        expected = (channels.astype(np.float32) - shift) * factor
-        np.testing.assert_array_equal(found[0], expected.transpose(2, 0, 1))
-        np.testing.assert_array_equal(network_input(frame, order, mean, scale), found)
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+@pytest.mark.parametrize(("order", "mean", "scale"), PIXELS)
+def test_onnxruntime_converts_pixels_to_the_bit(
+    int8_bundle: ModelBundle, precision: Any, order: Any, mean: Triple, scale: Triple
+) -> None:
+    """Its graph reads uint8; the file in the bundle reads the floats that are made here."""
+    asked = int8_bundle.model_copy(update={"colour_order": order, "mean": mean, "scale": scale})
+    frame = synthetic_frame(3, asked.input_size, asked.input_size)[np.newaxis]
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    file = asked.file("onnx-int8" if precision == "int8" else "onnx")
+    session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
+    expected = session.run(["boxes", "scores"], {"data": floats(frame, order, mean, scale)})
+    engine = create_engine(asked, "onnxruntime", precision, EngineSettings(threads=1))
+
+    found = engine.infer(frame)
+
+    engine.close()
+    np.testing.assert_array_equal(found.boxes, expected[0])
+    np.testing.assert_array_equal(found.scores, expected[1])
+
+
+@pytest.mark.parametrize(("order", "mean", "scale"), PIXELS)
+def test_mxnet_converts_pixels_to_the_bit(
+    bundle: ModelBundle, order: Any, mean: Triple, scale: Triple
+) -> None:
+    """Its graph reads uint8; the checkpoint in the bundle reads the floats that are made here."""
+    asked = bundle.model_copy(update={"colour_order": order, "mean": mean, "scale": scale})
+    frame = synthetic_frame(3, asked.input_size, asked.input_size)[np.newaxis]
+    mx = import_mxnet()
+    symbol, arguments, states = mx.model.load_checkpoint(
+        str(asked.file("mxnet-symbol")).removesuffix("-symbol.json"), 0
+    )
+    classes = symbol.get_internals()["cls_prob_output"]
+    module = mx.mod.Module(classes, label_names=None, context=mx.cpu())
+    module.bind([("data", (1, 3, asked.input_size, asked.input_size))], for_training=False)
+    module.set_params(arguments, states, allow_extra=True)
+    data = mx.nd.array(floats(frame, order, mean, scale))
+    module.forward(mx.io.DataBatch([data]), is_train=False)
+    expected = module.get_outputs()[0].asnumpy()[:, 1:].transpose(0, 2, 1)
+    engine = create_engine(asked, "mxnet")
+
+    found = engine.infer(frame)
+
+    engine.close()
+    np.testing.assert_array_equal(found.scores, expected)
+
+
+def floats(frame: Frame, order: str, mean: Triple, scale: Triple) -> NDArray[np.float32]:
+    ordered = frame[..., ::-1] if order == "RGB" else frame
+    pixels = (ordered.astype(np.float32) - np.array(mean, np.float32)) * np.array(scale, np.float32)
+    return np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))

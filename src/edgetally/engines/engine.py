@@ -91,26 +91,3 @@ class WorkerEngine:
     def _predict(self, frame: NDArray[np.uint8]) -> RawPredictions:
         """Run one picture, uint8 [1, S, S, 3], on a worker thread."""
         raise NotImplementedError
-
-
-def network_input(
-    frame: NDArray[np.uint8],
-    colour_order: str,
-    mean: tuple[float, float, float],
-    scale: tuple[float, float, float],
-    out: NDArray[np.float32] | None = None,
-) -> NDArray[np.float32]:
-    """Turn uint8 BGR [N, S, S, 3] into what the network reads: float32 [N, 3, S, S].
-
-    mean and scale are per channel in colour_order, applied as (pixel - mean) * scale. The result
-    is written into `out` where that is given.
-    """
-    count, height, width, channels = frame.shape
-    pixels = np.empty((count, channels, height, width), np.float32) if out is None else out
-    ordered = frame[..., ::-1] if colour_order == "RGB" else frame
-    np.copyto(pixels, ordered.transpose(0, 3, 1, 2))
-    if any(mean):
-        pixels -= np.array(mean, np.float32).reshape(3, 1, 1)
-    if any(factor != 1 for factor in scale):
-        pixels *= np.array(scale, np.float32).reshape(3, 1, 1)
-    return pixels

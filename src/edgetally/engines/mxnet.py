@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgetally.engines.decoding import decode_boxes
-from edgetally.engines.engine import RawPredictions, WorkerEngine, network_input
+from edgetally.engines.engine import RawPredictions, WorkerEngine
 from edgetally.errors import EdgetallyError
 from edgetally.mxnet_compat import import_mxnet
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from edgetally.engines.settings import EngineSettings
 
 _OUTPUTS = ("cls_prob_output", "multibox_loc_pred_output", "multibox_anchors_output")
+_PIXELS, _MEAN, _SCALE = "edgetally_pixels", "edgetally_mean", "edgetally_scale"
 _log = logging.getLogger(__name__)
 
 
@@ -32,32 +33,27 @@ class MxnetEngine(WorkerEngine):
 
     def __init__(self, bundle: ModelBundle, precision: str) -> None:
         super().__init__(precision, bundle.input_size, workers=1)
-        self._bundle = bundle
-        self._pixels = np.empty((1, 3, bundle.input_size, bundle.input_size), np.float32)
+        self._nms = bundle.nms
         self._anchors: NDArray[np.float32] | None = None
         try:
             self._network = self._workers.submit(_bind, bundle).result()
         except BaseException:
             self.close()
             raise
-        self._input = self._network.arg_dict["data"]
+        self._input = self._network.arg_dict[_PIXELS]
 
     def _predict(self, frame: NDArray[np.uint8]) -> RawPredictions:
-        bundle = self._bundle
-        self._input[:] = network_input(
-            frame, bundle.colour_order, bundle.mean, bundle.scale, self._pixels
-        )
-        probabilities, loc_pred, anchors = self._network.forward(is_train=False)
+        self._input[:] = frame
+        scores, loc_pred, anchors = self._network.forward(is_train=False)
         if self._anchors is None:  # they only depend on the input's size
             self._anchors = anchors.asnumpy()[0]
         boxes = decode_boxes(
             loc_pred.asnumpy(),
             self._anchors,
-            bundle.nms.variances.value,
-            clip=bundle.nms.clip.value,
+            self._nms.variances.value,
+            clip=self._nms.clip.value,
         )
-        scores = np.ascontiguousarray(probabilities.asnumpy()[:, 1:].transpose(0, 2, 1))
-        return RawPredictions(boxes, scores)
+        return RawPredictions(boxes, scores.asnumpy())
 
 
 def load(
@@ -87,13 +83,38 @@ def _bind(bundle: ModelBundle) -> Any:
         raise EdgetallyError(
             f"{bundle.file('mxnet-params')} lacks {missing[0]}; convert the model again"
         )
+    network, constants = _reading_pixels(mx, network, bundle)
+    values = {**stored, **constants}
     if _has_gpu(mx):
         try:
-            return _bound(mx.gpu(0), network, stored, bundle.input_size)
+            return _bound(mx.gpu(0), network, values, bundle.input_size)
         except mx.base.MXNetError as error:
             reason = str(error).strip().splitlines()[-1]
             _log.warning("MXNet sees a GPU but can't use it: %s", reason)
-    return _bound(mx.cpu(), network, stored, bundle.input_size)
+    return _bound(mx.cpu(), network, values, bundle.input_size)
+
+
+def _reading_pixels(mx: Any, network: Any, bundle: ModelBundle) -> tuple[Any, dict[str, Any]]:
+    """Put the conversion from pixels in front, and the order of `RawPredictions.scores` behind.
+
+    Returns the constants that it reads, too.
+    """
+    sym = mx.sym
+    constants = {}
+    # MXNet transposes bytes many times slower than floats.
+    data = sym.transpose(sym.cast(sym.var(_PIXELS), dtype="float32"), axes=(0, 3, 1, 2))
+    if bundle.colour_order == "RGB":
+        data = sym.slice(data, begin=(None, None), end=(None, None), step=(1, -1))
+    for name, operator, values, neutral in (
+        (_MEAN, sym.broadcast_sub, bundle.mean, 0),
+        (_SCALE, sym.broadcast_mul, bundle.scale, 1),
+    ):
+        if any(value != neutral for value in values):
+            data = operator(data, sym.var(name, shape=(1, 3, 1, 1)))
+            constants[f"arg:{name}"] = mx.nd.array(values).reshape((1, 3, 1, 1))
+    probabilities, loc_pred, anchors = network(data=data)
+    scores = sym.transpose(sym.slice_axis(probabilities, axis=1, begin=1, end=None), axes=(0, 2, 1))
+    return sym.Group([scores, loc_pred, anchors]), constants
 
 
 def _has_gpu(mx: Any) -> bool:
@@ -104,7 +125,9 @@ def _has_gpu(mx: Any) -> bool:
 
 
 def _bound(context: Any, network: Any, stored: Any, size: int) -> Any:
-    executor = network.simple_bind(context, grad_req="null", data=(1, 3, size, size))
+    executor = network.simple_bind(
+        context, grad_req="null", type_dict={_PIXELS: np.uint8}, **{_PIXELS: (1, size, size, 3)}
+    )
     executor.copy_params_from(
         *(
             {

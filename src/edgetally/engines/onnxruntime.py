@@ -6,13 +6,11 @@ import logging
 import os
 import threading
 import warnings
-from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from edgetally.engines.device import usable_cores
-from edgetally.engines.engine import RawPredictions, WorkerEngine, network_input
+from edgetally.engines.engine import RawPredictions, WorkerEngine
+from edgetally.engines.onnx_pixels import PIXELS, reading_pixels
 
 # Otherwise newer versions report each import to their makers over the network, and write into the
 # home folder.
@@ -22,8 +20,8 @@ import onnxruntime
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from pathlib import Path
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from edgetally.bundle import ModelBundle
@@ -49,25 +47,15 @@ class OnnxRuntimeEngine(WorkerEngine):
         path = bundle.file("onnx-int8" if precision == "int8" else "onnx")
         # TensorRT takes only int8 whose zero is 0, and CUDA computes none of it in integers.
         gpus = _GPUS_FASTEST_FIRST if precision == "fp32" else ()
-        self._session, self.provider = _session(path, threads, gpus)
-        self._bundle = bundle
-        # One more than compute at once: it prepares the next frame, or ends the one before.
-        workers = streams + 1
+        with reading_pixels(path, bundle) as model:
+            self._session, self.provider = _session(model, threads, gpus)
         self._turns = threading.Semaphore(streams)
-        self._buffers: SimpleQueue[NDArray[np.float32]] = SimpleQueue()
-        for _ in range(workers):
-            self._buffers.put(np.empty((1, 3, bundle.input_size, bundle.input_size), np.float32))
-        super().__init__(precision, bundle.input_size, workers)
+        # One more than compute at once: it ends the frame before.
+        super().__init__(precision, bundle.input_size, workers=streams + 1)
 
     def _predict(self, frame: NDArray[np.uint8]) -> RawPredictions:
-        bundle = self._bundle
-        buffer = self._buffers.get()
-        try:
-            data = network_input(frame, bundle.colour_order, bundle.mean, bundle.scale, buffer)
-            with self._turns:
-                boxes, scores = self._session.run(["boxes", "scores"], {"data": data})
-        finally:
-            self._buffers.put(buffer)
+        with self._turns:
+            boxes, scores = self._session.run(["boxes", "scores"], {PIXELS: frame})
         return RawPredictions(boxes, scores)
 
 
@@ -85,7 +73,7 @@ def run_model(
         yield session.run(list(outputs), each)
 
 
-def _session(model: Path | bytes, threads: int, gpus: Sequence[str]) -> tuple[Any, str]:
+def _session(model: str | bytes, threads: int, gpus: Sequence[str]) -> tuple[Any, str]:
     """Open a session on the first of the GPUs' providers that works, or else on the CPU.
 
     Returns the provider, too. A build offers what it was compiled for, whether or not the device
@@ -114,7 +102,7 @@ def _after(provider: str, offered: Sequence[str]) -> list[str]:
     return [*(name for name in _GPUS_FASTEST_FIRST[place:] if name in offered), _CPU]
 
 
-def _opened(model: Path | bytes, threads: int, providers: Sequence[str]) -> Any:
+def _opened(model: str | bytes, threads: int, providers: Sequence[str]) -> Any:
     options = onnxruntime.SessionOptions()
     # By default it counts the machine's CPUs and pins threads, also those a container lacks.
     options.intra_op_num_threads = threads

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from edgetally.counting.events import CameraUpdate
@@ -23,12 +24,16 @@ class Settling:
     def look(self, update: CameraUpdate, confident: NDArray[np.bool_], time: float) -> bool:
         """Tell whether every track is seen, and nothing came or went for most of a second.
 
-        confident: bool [N], the rows of the update's detections that count. time: seconds.
+        confident: bool [N], the rows of the update's detections that count. time: seconds. While a
+        weak detection belongs to no track, a better look may still begin one.
         """
         tracks = frozenset((track.id, track.is_seen_now) for track in update.tracks)
         owners = update.detections.track_ids
-        unowned = 0 if owners is None else int((confident & (owners < 0)).sum())
-        if (tracks, unowned) != self._seen:
-            self._seen = tracks, unowned
+        unowned = owners < 0 if owners is not None else np.ones_like(confident)
+        seen = tracks, int((confident & unowned).sum())
+        if seen != self._seen:
+            self._seen = seen
             self._since = time
-        return time - self._since >= _UNCHANGED and all(is_seen for _, is_seen in tracks)
+        if unowned.any() or not all(is_seen for _, is_seen in tracks):
+            return False
+        return time - self._since >= _UNCHANGED

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgetally.bundle import BundleFile, FileRole, sha256_of
+from edgetally.conversion.pixels import network_input
 from edgetally.detector.preprocessing import fit_input
-from edgetally.engines.engine import network_input
 from edgetally.errors import EdgetallyError, InputError
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def _measured(
     def inputs() -> Iterator[dict[str, NDArray[np.float32]]]:
         for frame in frames:
             square = fit_input(frame, bundle.input_size)[np.newaxis]
-            yield {"data": network_input(square, bundle.colour_order, bundle.mean, bundle.scale)}
+            yield {"data": network_input(square, bundle)}
 
     rows = list(run_model(measuring.SerializeToString(), outputs, inputs()))
     if not rows:

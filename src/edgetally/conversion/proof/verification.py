@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgetally.conversion.network.deployment import ANCHORS_NAME, CLASSES_NAME, LOCATIONS_NAME
+from edgetally.conversion.pixels import network_input
 from edgetally.conversion.proof.decisions import (
     TOLERANCE,
     Margin,
@@ -22,7 +23,6 @@ from edgetally.conversion.report.record import Parity
 from edgetally.detections import Detections
 from edgetally.detector.postprocessing import postprocess
 from edgetally.engines import available_engines, create_engine, decode_boxes
-from edgetally.engines.engine import network_input
 from edgetally.errors import EdgetallyError, InputError
 from edgetally.mxnet_compat import import_mxnet
 
@@ -149,7 +149,7 @@ def _drawn(size: int) -> list[Frame]:
 
 
 def _network_input(mx: Any, bundle: ModelBundle, frame: Frame) -> Any:
-    return mx.nd.array(network_input(frame[None], bundle.colour_order, bundle.mean, bundle.scale))
+    return mx.nd.array(network_input(frame[None], bundle))
 
 
 def _run_training_graph(
