@@ -7,7 +7,7 @@ import os
 import socket
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,10 @@ import numpy as np
 import pytest
 from network_camera import WAIT, grey, network_camera
 
-from edgetally.capture import Camera, CameraState
+from edgetally.capture import Camera, CameraState, SourceSettings, open_source
+from edgetally.capture.connection import Connection
+from edgetally.capture.pattern import Pattern
+from edgetally.capture.sources import PlannedSource
 from edgetally.config import CameraConfig
 
 if TYPE_CHECKING:
@@ -276,40 +279,6 @@ def test_reads_that_hang_are_given_up_and_no_more_than_two_threads_are_left_in_t
         assert live.counters.reconnects == 0  # what came too late was not taken for a return
 
 
-def test_a_watched_folder_gives_each_new_image_once_it_is_whole(tmp_path: Path) -> None:
-    cv2.imwrite(str(tmp_path / "2.png"), grey(20))
-    noise = cv2.imencode(".png", np.random.default_rng(1).integers(0, 256, (48, 64, 3)))[
-        1
-    ].tobytes()
-    with camera(str(tmp_path), watch=True) as live:
-        first = live.take(WAIT)
-        assert first is not None
-        assert first.image[0, 0, 0] == 20
-        (tmp_path / "1.png").write_bytes(noise[:1000])
-        (tmp_path / "3.txt").write_text("no image")
-        while not live.skipped:  # it was seen, half written
-            assert live.take(0.01) is None
-        (tmp_path / "1.png").write_bytes(noise)
-        whole = live.take(WAIT)
-        assert whole is not None
-        assert whole.index == 1
-        assert cv2.imencode(".png", whole.image)[1].tobytes() == noise
-        assert not live.ended
-        assert live.state == "streaming"
-        began = time.monotonic()
-    assert time.monotonic() - began < 0.5
-    assert live.ended
-
-
-def test_an_empty_watched_folder_waits_for_its_first_image(tmp_path: Path) -> None:
-    with camera(f"{tmp_path}/*.png", watch=True) as live:
-        assert live.take(0) is None
-        assert not live.ended
-        for name in ("a", "b"):
-            cv2.imwrite(str(tmp_path / f"{name}.png"), grey(50))
-        assert [frame is not None for frame in (live.take(WAIT), live.take(WAIT))] == [True, True]
-
-
 def test_the_pattern_is_a_live_camera_that_keeps_its_pace() -> None:
     began = time.monotonic()
     with camera("test:64x48", fps=50, max_frames=10, buffer="every") as live:
@@ -318,3 +287,179 @@ def test_the_pattern_is_a_live_camera_that_keeps_its_pace() -> None:
     assert time.monotonic() - began >= 0.16
     assert len(frames) == 10
     assert frames[0].image.shape == (48, 64, 3)
+
+
+class StubCapture(HangingCapture):
+    """OpenCV's VideoCapture that opened as its time was over, or breaks: hard to time for real."""
+
+    def __init__(self, given: object) -> None:
+        super().__init__(threading.Event())
+        self.given = given
+
+    def grab(self) -> bool:
+        return True
+
+    def retrieve(self) -> Any:
+        if isinstance(self.given, Exception):
+            raise self.given
+        return True, self.given
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        (None, "delivers pictures that can't be decoded"),
+        (np.empty((0, 0, 3), np.uint8), "delivers pictures that can't be decoded"),
+        (RuntimeError("rtsp://u:secret@h/\nsecret"), "fails: RuntimeError in test_camera_lost.py"),
+        (MemoryError(), "fails: MemoryError in test_camera_lost.py"),
+    ],
+)
+def test_whatever_goes_wrong_in_a_live_camera_is_told_once_and_tried_again(
+    given: object,
+    says: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    opened: list[StubCapture] = []
+
+    def capture(*_: object) -> StubCapture:
+        opened.append(StubCapture(given if len(opened) < 3 else grey(90)))
+        return opened[-1]
+
+    monkeypatch.setattr(cv2, "VideoCapture", capture)
+    with camera("http://u:secret@127.0.0.1/v", lambda _: 0.01, max_frames=2) as live:
+        assert len(list(live)) == 2
+        assert live.counters.reconnects == 1  # the attempts before gave no picture
+    (line,) = [each.getMessage() for each in caplog.records if each.levelno == logging.WARNING]
+    assert line.startswith("camera dock is lost, and tried again for ever: http://***@127.0.0.1/…")
+    assert says in line
+    assert "secret" not in line
+    assert "\n" not in line
+
+
+def test_a_camera_slower_than_its_open_timeout_never_ends() -> None:
+    """FFmpeg wants 2048 bytes before it opens: of pictures as small as these, three."""
+
+    def send_slowly(connection: socket.socket) -> None:
+        connection.recv(4096)
+        connection.sendall(_HEAD)
+        with suppress(OSError):
+            for _ in range(100):
+                connection.sendall(_PICTURE)
+                if stopped.wait(0.25):
+                    return
+
+    stopped = threading.Event()
+    with (
+        server(send_slowly) as (url, caller),
+        camera(url, lambda _: 0.01, open_timeout=0.5) as live,
+    ):
+        caller.wait_for(3)
+        assert live.take(0) is None or live.counters.reconnects
+        assert not live.ended
+        stopped.set()
+
+
+def test_pictures_that_are_broken_when_a_connection_ends_are_counted() -> None:
+    good, broken = _PICTURE, _PART % (len(_JPEG), bytes(len(_JPEG)))
+
+    def send_broken(connection: socket.socket) -> None:
+        connection.recv(4096)
+        connection.sendall(_HEAD + good * 4 + broken * 3)
+
+    with server(send_broken) as (url, _):
+        live = camera(url, lambda _: 3600, buffer="every")
+        with live:
+            assert becomes(live, "lost")
+            assert live.counters.captured == 4
+            assert live.counters.dropped["broken"] == 3
+
+
+def test_a_multipart_stream_does_not_tell_a_rate_that_nobody_knows() -> None:
+    with network_camera() as url, camera(url, buffer="every", max_frames=3) as live:
+        assert len(list(live)) == 3
+        assert live.fps is None
+
+
+class SetClock:
+    """Stands for the `time` module: a clock that the test sets."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.mark.parametrize(
+    ("gaps", "silence", "stalled"),
+    [
+        ([0, 0, 0, 4, 4, 4], 4.5, False),  # three came at once, when it opened
+        ([0, 0, 0, 4], 4.5, False),
+        ([0, 0, 0, 4, 4, 4], 9.5, True),  # the read timeout is ten
+        ([2.5] * 6, 5, False),
+        ([2.5] * 6, 8, True),
+        ([0.04] * 50, 2.5, True),
+        ([0.04] * 50, 1.5, False),
+        ([0.04] * 50 + [3] + [0.04] * 20, 2.5, True),  # one long gap is not the usual one
+        ([], 5, False),
+        ([], 9.5, True),
+    ],
+)
+def test_a_camera_is_stalled_when_it_is_silent_for_far_longer_than_usual(
+    gaps: list[float], silence: float, stalled: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = SetClock()
+    monkeypatch.setattr("edgetally.capture.connection.time", clock)
+    step = iter(gaps)
+
+    class Paced(Pattern):
+        def grab(self) -> bool:
+            gap = next(step, None)
+            if gap is None:
+                return False
+            clock.now += gap
+            return True
+
+    plan = PlannedSource("paced", can_be_lost=True, _opened=lambda: Paced(64, 48, 1))
+    connection = Connection(
+        plan,
+        threading.Condition(),
+        lambda *_: True,
+        name="paced",
+        open_timeout=10,
+        read_timeout=10,
+    )
+    connection.start()
+    assert connection.join(WAIT)
+    clock.now += silence
+    assert connection.is_stalled == stalled
+
+
+def test_stop_tells_of_a_camera_that_hangs(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    release = threading.Event()
+    monkeypatch.setattr(cv2, "VideoCapture", lambda *_: HangingCapture(release))
+    live = camera("/dev/video7", read_timeout=0.05)
+    live.start()
+    assert becomes(live, "lost")  # given up, and still in its read
+    live.stop()
+    assert "camera dock hangs; it is left behind" in caplog.text
+    release.set()
+
+
+def test_what_a_pattern_skips_while_its_reader_is_slow_is_counted_as_missed() -> None:
+    with open_source("test:64x48", SourceSettings(fps=100)) as source:
+        assert source.grab()
+        threading.Event().wait(0.1)
+        assert source.grab()
+        assert source.missed == source.index - 1 >= 8
+    with camera("test:64x48", fps=100, buffer="every") as live:
+        while live.counters.captured < 4:
+            threading.Event().wait(0.01)
+        threading.Event().wait(0.15)  # four wait for their reader, and one to be among them
+        assert live.take(WAIT) is not None
+        while not live.counters.dropped["missed"]:
+            live.take(WAIT)
+        assert live.counters.dropped["missed"] >= 5

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from edgetally.capture import reconnect_delay
-from edgetally.capture.sampling import sampler
+from edgetally.capture.sampling import PacingTime, sampler
 
 
 def taken(fps: float | None, times: list[float]) -> list[float]:
@@ -37,6 +37,64 @@ def test_a_frame_that_was_broken_does_not_count_as_taken() -> None:
     assert chosen.wants(0.1)
     chosen.took(0.1)
     assert not chosen.wants(0.2)
+
+
+@pytest.mark.parametrize(
+    ("source", "fps"),
+    [
+        (5, 5),
+        (30, 30),
+        (5, 6),
+        (25, 24),
+        (30, 29),
+        (30, 20),
+        (10, 9.5),
+        (15, 7),
+        (10, 3),
+        (30, 0.1),
+    ],
+)
+@pytest.mark.parametrize("jitter", [0, 0.3])
+def test_jitter_loses_no_frame_in_the_mean(source: float, fps: float, jitter: float) -> None:
+    rng = np.random.default_rng(1)
+    count = round(300 * source)
+    times = (np.arange(count) + rng.uniform(-jitter, jitter, count)) / source
+    assert len(taken(fps, times.tolist())) == pytest.approx(300 * min(source, fps), abs=2)
+
+
+def paced(arrivals: list[float], timestamps: list[float | None], fps: float) -> int:
+    """Return how many pictures are taken of a stream."""
+    time = PacingTime()
+    times = [time.at(*each) for each in zip(arrivals, timestamps, strict=True)]
+    assert times == sorted(times)
+    return len(taken(fps, times))
+
+
+def test_pictures_that_come_in_bursts_are_paced_by_their_timestamps() -> None:
+    arrivals = [second + 0.002 * number for second in range(100) for number in range(10)]
+    timestamps: list[float | None] = [50 + number / 10 for number in range(1000)]
+    assert paced(arrivals, timestamps, fps=5) == pytest.approx(500, abs=5)
+    assert paced(arrivals, [None] * 1000, fps=10) < 500  # nothing else tells
+
+
+def test_a_break_in_a_long_stream_does_not_end_the_belief_in_its_timestamps() -> None:
+    timestamps: list[float | None] = [number / 10 for number in range(1000)]
+    arrivals = [number / 10 if not 300 < number < 350 else 35.0 for number in range(1000)]
+    assert paced(arrivals, timestamps, fps=5) == pytest.approx(500, abs=5)
+
+
+@pytest.mark.parametrize("told", [25, 3])
+def test_timestamps_that_run_away_from_the_clock_are_not_believed(told: float) -> None:
+    arrivals = [number / 10 for number in range(3000)]
+    timestamps: list[float | None] = [number / told for number in range(3000)]
+    assert paced(arrivals, timestamps, fps=5) == pytest.approx(1500, abs=20)
+
+
+def test_each_connection_has_timestamps_of_its_own() -> None:
+    time = PacingTime()
+    assert [time.at(10, 100), time.at(11, 101)] == [10, 11]
+    time.reconnect()
+    assert [time.at(20, 3), time.at(20, 4), time.at(22, 5)] == [20, 21, 22]
 
 
 def test_the_delay_doubles_from_a_second_to_a_minute_and_varies() -> None:

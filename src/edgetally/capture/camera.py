@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Literal
 
 from edgetally.capture.connection import Connection
 from edgetally.capture.frame import Frame
+from edgetally.capture.loss import reason_of_loss
 from edgetally.capture.reconnecting import reconnect_delay
-from edgetally.capture.sampling import EveryFrame, Sampler, sampler
+from edgetally.capture.sampling import EveryFrame, PacingTime, Sampler, sampler
 from edgetally.capture.source import Source, SourceSettings
 from edgetally.capture.sources import PlannedSource, plan_source
 from edgetally.capture.state import CameraCounters, CameraState
@@ -29,7 +30,6 @@ _log = logging.getLogger(__name__)
 
 _WAITING_FRAMES = 4  # of a file: enough to decode ahead, little memory
 _STOP_SECONDS = 1.0  # who ends the program does not wait for a camera that hangs
-_STALLED_SECONDS = 2.0
 _MOST_HANGING = 2  # connections of a camera that were given up and still hold a thread
 
 
@@ -57,6 +57,7 @@ class Camera:
         self._delay = delay
         self._thread: threading.Thread | None = None
         self._frames: deque[Frame] = deque()
+        self._latest: Frame | None = None
         self._changed = threading.Condition()
         self._stopping = False
         self._finished = True
@@ -67,12 +68,15 @@ class Camera:
         self._hanging: list[Connection] = []
         self._source: Source | None = None
         self._images_before = 0  # of the connections before this one
-        self._broken_before = 0
+        self._broken_before = self._missed_before = 0
+        self._is_back = False
         self._captured = self._newer = self._late = self._reconnects = 0
         self._newest: float | None = None
         self._started = self._started_at = self._last_clock = self._media_time = 0.0
         self._keeps_every = False
         self._sampler: Sampler = EveryFrame()
+        self._pacing = PacingTime()
+        self._sampled_at = 0.0
 
     @property
     def name(self) -> str:
@@ -101,14 +105,15 @@ class Camera:
         return count if limit is None else min(count, limit)
 
     @property
+    def latest(self) -> Frame | None:
+        """The newest frame that it handed over, whoever took it; None before the first."""
+        return self._latest
+
+    @property
     def state(self) -> CameraState:
         """What it is doing now."""
         with self._changed:
-            limit = min(_STALLED_SECONDS, self._config.read_timeout / 2)
-            connection = self._connection
-            if self._state == "streaming" and connection and connection.silence > limit:
-                return "stalled"
-            return self._state
+            return "stalled" if self._is_stalled else self._state
 
     @property
     def counters(self) -> CameraCounters:
@@ -116,7 +121,12 @@ class Camera:
         with self._changed:
             return CameraCounters(
                 captured=self._captured,
-                dropped={"newer": self._newer, "broken": self.skipped, "late": self._late},
+                dropped={
+                    "newer": self._newer,
+                    "broken": self.skipped,
+                    "late": self._late,
+                    "missed": self._missed_before + (self._source.missed if self._source else 0),
+                },
                 reconnects=self._reconnects,
                 frame_age=None if self._newest is None else time.monotonic() - self._newest,
             )
@@ -159,6 +169,7 @@ class Camera:
         )
         if source is not None:
             self._begin(source)
+            self._note_streaming()
         self._thread.start()
 
     def take(self, timeout: float | None = None) -> Frame | None:
@@ -182,17 +193,21 @@ class Camera:
         with self._changed:
             self._stopping = True
             thread, self._thread = self._thread, None  # only the first waits for it
-            source = self._source
+            sources = [self._source]
+            if self._connection is not None:
+                sources.append(self._connection.source)
+                self._connection.given_up |= self._connection.source is None
             self._changed.notify_all()
-        if source is not None:
-            source.wake()
+        for source in sources:
+            if source is not None:
+                source.wake()
         if thread is not None:
             deadline = time.monotonic() + _STOP_SECONDS
             thread.join(_STOP_SECONDS)
             connections = [*self._hanging, *([self._connection] if self._connection else [])]
             ended = [each.join(max(0.0, deadline - time.monotonic())) for each in connections]
             if thread.is_alive() or not all(ended):
-                _log.warning("camera %s hangs; it is left behind", self.name)
+                self._tell_left_behind()
         with self._changed:
             self._frames.clear()
             self._finished = self._error_told = True
@@ -242,8 +257,6 @@ class Camera:
         while not self._is_enough:
             began = time.monotonic()
             connection = self._connected(plan)
-            if connection.failure is not None and not connection.was_refused:
-                raise connection.failure
             if self._is_enough:
                 return
             with self._changed:
@@ -256,7 +269,7 @@ class Camera:
                 logging.DEBUG if before == "lost" else logging.WARNING,
                 "camera %s is lost, and tried again for ever: %s",
                 self.name,
-                connection.failure or f"{plan.shown} {_complaint(connection, before)}",
+                reason_of_loss(plan, connection, before, self._config.source),
             )
             with self._changed:
                 self._changed.wait_for(lambda: self._stopping, pause)
@@ -278,6 +291,7 @@ class Camera:
             self._connection = connection
             connection.start()
             while not (connection.over or self._stopping):
+                self._begin_silently(connection)
                 left = connection.until_it_hangs
                 if left <= 0:
                     connection.given_up = True
@@ -286,9 +300,24 @@ class Camera:
                 self._changed.wait(left)
         return connection
 
+    def _tell_left_behind(self) -> None:
+        with self._changed:
+            connection = self._connection
+            hangs = connection is None or connection.is_stalled or bool(self._hanging)
+        if connection is None or hangs:
+            _log.warning("camera %s hangs; it is left behind", self.name)
+            return
+        what = "for an answer" if connection.source is None else "for its next picture"
+        _log.info("camera %s still waits %s, then it ends", self.name, what)
+
     def _may_try(self) -> bool:
         self._hanging = [connection for connection in self._hanging if not connection.over]
         return self._stopping or len(self._hanging) < _MOST_HANGING
+
+    @property
+    def _is_stalled(self) -> bool:
+        connection = self._connection
+        return self._state == "streaming" and connection is not None and connection.is_stalled
 
     @property
     def _is_enough(self) -> bool:
@@ -298,17 +327,32 @@ class Camera:
         """Go on with a source that has just opened."""
         if self._source is None:
             # Each image of a watched folder counts, however fast they are put there.
-            paced = not (source.is_live and source.waits)
-            self._sampler = sampler(self._config.fps if paced else None, is_live=source.is_live)
+            fps = None if source.may_be_silent else self._config.fps
+            self._sampler = sampler(fps, is_live=source.is_live)
             buffer = self._config.buffer
             self._keeps_every = source.waits if buffer == "auto" else buffer == "every"
         else:
             self._images_before += self._source.index + 1
             self._broken_before += self._source.skipped
+            self._missed_before += self._source.missed
+            self._is_back = True
+            self._pacing.reconnect()
+        self._source = source
+
+    def _begin_silently(self, connection: Connection) -> None:
+        """Go on with a source that is well before it has given an image."""
+        source = connection.source
+        if source is not None and source is not self._source and source.may_be_silent:
+            self._begin(source)
+            self._note_streaming()
+
+    def _note_streaming(self) -> None:
+        """Note that the source gives pictures, not broken ones alone."""
+        self._state = "streaming"
+        if self._is_back:
+            self._is_back = False
             self._reconnects += 1
             _log.info("camera %s is back", self.name)
-        self._source = source
-        self._state = "streaming"
 
     def _take_in(self, source: Source, connection: Connection | None = None) -> bool:
         """Take the image that the source is at, where it is wanted; False: no more of it."""
@@ -322,7 +366,11 @@ class Camera:
             if source is not self._source:
                 self._begin(source)
             media_time = self._media_time_at(now) if source.is_live else source.position
-            if not self._sampler.wants(media_time):
+            self._sampled_at = media_time
+            if source.is_live:
+                self._sampled_at = self._pacing.at(media_time, source.timestamp)
+            if not self._sampler.wants(self._sampled_at):
+                self._note_streaming()
                 return True
             if not (source.is_live or self._keeps_every):  # a file, played as if it were live
                 due = self._started_at + media_time - time.monotonic()
@@ -364,10 +412,12 @@ class Camera:
             if not self._keeps_every:
                 self._newer += len(self._frames)
                 self._frames.clear()
-            self._sampler.took(frame.media_time)
+            self._sampler.took(self._sampled_at)
+            self._note_streaming()
             self._captured += 1
             self._newest = time.monotonic()
             self._frames.append(frame)
+            self._latest = frame
             self._changed.notify_all()
             return not self._is_enough
 
@@ -376,22 +426,15 @@ class Camera:
             return
         if source.skipped:
             _log.warning("camera %s: skipped %d broken frames", self.name, source.skipped)
-        read, told = source.index + 1, source.frame_count or 0
-        # What a file tells of itself may be off by one or two.
-        if told - read > max(2, 0.02 * told):
+        # What a file tells of itself may be off by one or two images. Where their rate varies, the
+        # number may be a guess that is made of the length, which then tells more.
+        fps, told = source.fps or 1.0, source.frame_count or 0
+        ends = source.position * fps + 1
+        if told - max(source.index + 1, ends) > max(2, 0.02 * told):
             _log.warning(
-                "camera %s: %s ends after %d of %d frames; is the file cut off?",
+                "camera %s: %s ends after %.1f of %.1f s; is the file cut off?",
                 self.name,
                 plan.shown,
-                read,
-                told,
+                ends / fps,
+                told / fps,
             )
-
-
-def _complaint(connection: Connection, state: str) -> str:
-    if connection.source is None:
-        return "does not answer; check the camera and its network"
-    if connection.given_up:
-        return "hangs; check the camera and its network"
-    what = "delivers no more pictures" if state == "streaming" else "opens but delivers no picture"
-    return f"{what}; check the camera"

@@ -6,8 +6,6 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from edgetally.errors import InputError
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -15,6 +13,11 @@ if TYPE_CHECKING:
     from edgetally.capture.sources import PlannedSource
 
 _PATIENCE = 1.25  # OpenCV's own timeouts come first, and leave no thread behind
+_STALLED_SECONDS = 2.0
+_STALLED_GAPS = 3.0  # so many times as long as between two pictures before
+_STALLED_SHARE = 0.9  # of the read timeout, at the latest
+_FORGETTING = 0.8  # each gap: one long one does not count for long
+_KNOWN_IMAGES = 10  # from which on the gaps tell: those read while it opened come without any
 
 
 class Connection:
@@ -27,8 +30,8 @@ class Connection:
     changed: held wherever the fields are read or written, and notified when the connection is over.
     passed_on: called with the source and the connection after each grabbed image; False ends it.
     source: what was opened, once it is.
-    over: whether the thread has done its work. failure: what ended it, if not the source itself.
-    was_refused: whether that was the source, which did not open.
+    over: whether the thread has done its work. failure: what ended it: an InputError where the
+    source did not open, anything where it broke; None where it ended.
     """
 
     def __init__(
@@ -45,29 +48,44 @@ class Connection:
         self.over = False
         self.given_up = False
         self.failure: Exception | None = None
-        self.was_refused = False
         self.reader_is_slow = False
         self._plan = plan
         self._changed = changed
         self._passed_on = passed_on
         self._open_timeout, self._read_timeout = open_timeout, read_timeout
-        self._heard = time.monotonic()
+        self._heard = self._opened = time.monotonic()
+        self._images = 0
+        self._gap = 0.0
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
         """Begin, in a thread of its own."""
         self._heard = time.monotonic()
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError as error:  # the system gives no more threads for now
+            self.failure, self.over = error, True
 
     def join(self, timeout: float) -> bool:
         """Wait for the thread; tell whether it ended."""
-        self._thread.join(timeout)
+        if self._thread.ident is not None:
+            self._thread.join(timeout)
         return not self._thread.is_alive()
 
     @property
     def silence(self) -> float:
         """Seconds since the source opened or gave an image; 0 while it waits for its reader."""
         return 0.0 if self.reader_is_slow else time.monotonic() - self._heard
+
+    @property
+    def is_stalled(self) -> bool:
+        """Whether it is open and has been silent for far longer than between images before."""
+        if self.source is None:
+            return False
+        latest = self._read_timeout * _STALLED_SHARE
+        is_known = self._images >= _KNOWN_IMAGES or self._heard - self._opened > self._read_timeout
+        usual = max(_STALLED_SECONDS, _STALLED_GAPS * self._gap) if is_known else latest
+        return self.silence > min(usual, latest)
 
     @property
     def until_it_hangs(self) -> float:
@@ -77,36 +95,32 @@ class Connection:
 
     def heard(self) -> None:
         """Note a sign of life."""
-        self._heard = time.monotonic()
+        now = time.monotonic()
+        self._gap = max(now - self._heard, self._gap * _FORGETTING)
+        self._heard = now
 
     def _run(self) -> None:
         failure: Exception | None = None
-        was_refused = False
         try:
-            source = self._plan.open()
-        except InputError as error:
-            failure, was_refused = error, True
+            with self._plan.open() as source:
+                self._read(source)
         except Exception as error:  # noqa: BLE001 - who waits tells it
             failure = error
-        else:
-            try:
-                with source:
-                    self._read(source)
-            except Exception as error:  # noqa: BLE001 - who waits tells it
-                failure = error
         with self._changed:
-            self.failure, self.was_refused = failure, was_refused
+            self.failure = failure
             self.over = True
             self._changed.notify_all()
 
     def _read(self, source: Source) -> None:
         with self._changed:
-            self.heard()
+            self._heard = self._opened = time.monotonic()
             self.source = source
             self._changed.notify_all()  # from now on, another timeout counts
             if self.given_up:
                 return
+        source.alive = self.heard
         while source.grab():
             self.heard()
+            self._images += 1
             if not self._passed_on(source, self):
                 return

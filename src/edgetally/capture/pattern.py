@@ -43,7 +43,9 @@ class Pattern(Source):
         now = time.monotonic()
         if self._started is None:
             self._started = now
-        self.index = max(self.index + 1, int((now - self._started) / self._interval))
+        due = max(self.index + 1, int((now - self._started) / self._interval))
+        self.missed += due - self.index - 1
+        self.index = due
         return not self._woken.wait(max(0.0, self._started + self.index * self._interval - now))
 
     def retrieve(self) -> Image | None:
@@ -75,7 +77,7 @@ def open_pattern(source: str, fps: float | None) -> Pattern:
     size = source[len(SCHEME) :].strip()
     width, height = _SIZE
     if size:
-        found = re.fullmatch(r"(\d{1,5})x(\d{1,5})", size)
+        found = re.fullmatch(r"([0-9]{1,5})x([0-9]{1,5})", size)
         width, height = (int(found[1]), int(found[2])) if found else (0, 0)
         if not (_SMALLEST <= width <= _LARGEST and _SMALLEST <= height <= _LARGEST):
             raise InputError(

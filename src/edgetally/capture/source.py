@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from types import TracebackType
 
     from edgetally.capture.frame import Image
@@ -56,6 +56,9 @@ class Source(ABC):
     frame_count: how many images it says it holds; None where unknown.
     index: the number of the image that `grab` moved to, from 0; -1 before the first.
     skipped: images so far that could not be decoded.
+    missed: images so far whose time passed while nobody read; where the source can tell.
+    complaint: why it ended, where it tells; follows its name in a sentence.
+    alive: called by a source that waits on purpose, as a sign of life.
     """
 
     def __init__(
@@ -72,11 +75,27 @@ class Source(ABC):
         self.frame_count = frame_count
         self.index = -1
         self.skipped = 0
+        self.missed = 0
+        self.complaint: str | None = None
+        self.alive: Callable[[], None] = lambda: None
 
     @property
     def position(self) -> float:
-        """Seconds from the start to the image of `index`, by the source's own rate."""
+        """Seconds from the start to the image of `index`, by the source's own time or rate."""
         return max(self.index, 0) / self.fps if self.fps else 0.0
+
+    @property
+    def timestamp(self) -> float | None:
+        """When a live source says that the image of `index` was taken, in seconds since any time.
+
+        None where it does not tell.
+        """
+        return None
+
+    @property
+    def may_be_silent(self) -> bool:
+        """Whether it may give no image for any time: a watched folder."""
+        return self.is_live and self.waits
 
     @abstractmethod
     def grab(self) -> bool:

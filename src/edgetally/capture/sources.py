@@ -11,18 +11,14 @@ from urllib.parse import unquote
 
 import cv2
 
-from edgetally.capture.image_folder import WatchedFolder, open_folder
+from edgetally.capture.image_folder import open_folder
 from edgetally.capture.pattern import SCHEME as PATTERN_SCHEME
 from edgetally.capture.pattern import open_pattern
-from edgetally.capture.redaction import is_pipeline, redact
+from edgetally.capture.pipeline import Pipeline, plan_pipeline
+from edgetally.capture.redaction import is_nearly_url, is_pipeline, redact
 from edgetally.capture.source import SourceSettings
-from edgetally.capture.video import (
-    has_gstreamer,
-    open_device,
-    open_file,
-    open_pipeline,
-    open_url,
-)
+from edgetally.capture.video import check_device, open_device, open_file, open_url
+from edgetally.capture.watched_folder import FolderWatch, answers
 from edgetally.errors import InputError
 
 if TYPE_CHECKING:
@@ -60,20 +56,23 @@ class PlannedSource:
 
 def plan_source(source: str, settings: SourceSettings = _DEFAULTS) -> PlannedSource:
     """Understand a source without opening it. InputError for one that can never work."""
-    if re.fullmatch(r"-?\d+", source):
-        if len(source) > len(str(_HIGHEST_INDEX)) or not 0 <= int(source) <= _HIGHEST_INDEX:
+    _check_text(source)
+    bare = source.strip()
+    if re.fullmatch(r"-?[0-9]+", bare):
+        if len(bare) > len(str(_HIGHEST_INDEX)) or not 0 <= int(bare) <= _HIGHEST_INDEX:
             raise InputError(
-                f"camera {source}: an index is 0 to {_HIGHEST_INDEX}; write ./{source} for a file"
+                f"camera {bare}: an index is 0 to {_HIGHEST_INDEX}; write ./{bare} for a file"
             )
-        return _lasting(f"camera {source}", partial(open_device, int(source), settings))
-    if source.startswith(PATTERN_SCHEME):
-        return _fixed(source, partial(open_pattern, source, settings.fps))
-    if is_pipeline(source):
-        return _plan_pipeline(source, settings)
-    is_file_url = source.lower().startswith("file://")
-    if "://" in source and not is_file_url:
-        return _plan_url(source, settings)
-    return _plan_path(unquote(source[len("file://") :]) if is_file_url else source, settings)
+        return _lasting(f"camera {bare}", partial(open_device, int(bare), settings))
+    if bare.lower().startswith(PATTERN_SCHEME):
+        return _fixed(bare, partial(open_pattern, bare, settings.fps))
+    if is_pipeline(bare) and not _exists(source):
+        line = plan_pipeline(bare)
+        return _lasting(redact(bare), partial(Pipeline, bare, line, settings))
+    is_file_url = bare.lower().startswith("file://")
+    if "://" in bare and not is_file_url:
+        return _plan_url(bare, settings)
+    return _plan_path(unquote(bare[len("file://") :]) if is_file_url else source, settings)
 
 
 def open_source(source: str, settings: SourceSettings = _DEFAULTS) -> Source:
@@ -92,16 +91,21 @@ def _fixed(source: str, opened: Callable[[], Source]) -> PlannedSource:
     return PlannedSource(redact(source), can_be_lost=False, _opened=opened)
 
 
-def _plan_pipeline(pipeline: str, settings: SourceSettings) -> PlannedSource:
-    shown = redact(pipeline)
-    if "appsink" not in pipeline:
-        raise InputError(f"{shown}: a GStreamer pipeline ends in appsink; add ! appsink")
-    if not has_gstreamer():
-        raise InputError(
-            f"{shown}: this OpenCV was built without GStreamer, as those from PyPI are; install "
-            "one built with it, or give the camera's URL"
-        )
-    return _lasting(shown, partial(open_pipeline, pipeline, settings))
+def _check_text(source: str) -> None:
+    try:
+        source.encode()  # OpenCV crashes on what is not UTF-8
+        if "\0" not in source:  # where it would take the source to end
+            return
+    except UnicodeEncodeError:
+        pass
+    raise InputError(f"{redact(source)}: holds what is no text; write it in UTF-8") from None
+
+
+def _exists(path: str) -> bool:
+    try:
+        return Path(path).exists()
+    except OSError:  # longer than a path can be
+        return False
 
 
 def _plan_url(url: str, settings: SourceSettings) -> PlannedSource:
@@ -116,21 +120,27 @@ def _plan_url(url: str, settings: SourceSettings) -> PlannedSource:
 
 def _plan_path(text: str, settings: SourceSettings) -> PlannedSource:
     path, shown = Path(text), redact(text)
+    if settings.watch and not answers(path):  # nor may it hold up the other cameras
+        return _plan_images(text, settings)
     try:
-        str(path).encode()  # OpenCV crashes on what is not UTF-8
         path.stat()
     except (OSError, ValueError) as error:
+        if is_nearly_url(text):
+            raise InputError(
+                f"{shown}: a URL needs ://; give rtsp://HOST/… or http://HOST/…"
+            ) from None
         if isinstance(error, FileNotFoundError):
             if path.is_relative_to("/dev"):  # a camera that is not plugged in yet
                 return _lasting(f"camera {shown}", partial(open_device, text, settings))
-            if re.search(r"[*?[]", text):
+            if settings.watch or re.search(r"[*?[]", text):
                 return _plan_images(text, settings)
         reason = getattr(error, "strerror", None) or "no path"
         raise InputError(
             f"{shown}: {reason.lower()}; give a video file, a folder of images, a "
             "camera's index or a URL"
         ) from None
-    if path.is_char_device():
+    if path.is_char_device() or path.is_block_device():
+        check_device(path)
         return _lasting(f"camera {shown}", partial(open_device, text, settings))
     if path.is_dir():
         return _plan_images(text, settings)
@@ -141,7 +151,7 @@ def _plan_path(text: str, settings: SourceSettings) -> PlannedSource:
 
 def _plan_images(place: str, settings: SourceSettings) -> PlannedSource:
     if settings.watch:
-        return _fixed(place, partial(WatchedFolder, place))
+        return _lasting(redact(place), FolderWatch(place, settings).open)
     opened = partial(open_folder, place, settings.fps or _FOLDER_FPS)
     return _fixed(place, partial(_open_whole, opened, redact(place)))
 

@@ -20,7 +20,8 @@ class CameraCounters:
 
     captured: frames handed over, with those that were dropped as "newer".
     dropped: frames lost, by reason. newer: a newer one came before it was taken. broken: it could
-        not be decoded. late: it came after the wait for it was given up.
+        not be decoded. late: it came after the wait for it was given up. missed: its time passed
+        while the one before waited for its reader; only a pattern can tell.
     reconnects: how often a lost camera came back.
     frame_age: seconds since the newest frame was handed over; None before the first.
     """

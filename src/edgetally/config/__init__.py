@@ -9,9 +9,10 @@ from edgetally.config.publish import (
     MqttTransport,
     Transport,
 )
-from edgetally.config.reading import load_config, parse_config
+from edgetally.config.reading import ANY_CAMERA, load_config, load_replay_config, parse_config
 
 __all__ = [
+    "ANY_CAMERA",
     "CameraConfig",
     "Config",
     "ConsoleTransport",
@@ -23,5 +24,6 @@ __all__ = [
     "Transport",
     "ZoneConfig",
     "load_config",
+    "load_replay_config",
     "parse_config",
 ]

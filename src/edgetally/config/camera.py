@@ -28,8 +28,8 @@ class LineConfig(Section):
     """A line that is counted when it is crossed."""
 
     name: Name = Field(description="Name in messages.")
-    start: Point = Field(alias="from", description="One end, in 0-1 of the frame.")
-    end: Point = Field(alias="to", description="The other end, in 0-1 of the frame.")
+    start: Point = Field(alias="from", description="One end, in 0-1 of the turned frame.")
+    end: Point = Field(alias="to", description="The other end, in 0-1 of the turned frame.")
     in_direction: Vector = Field(
         description="A vector that points to the IN side: [0, 1] is down the picture."
     )
@@ -58,7 +58,7 @@ class ZoneConfig(Section):
     """An area whose occupancy is counted."""
 
     name: Name = Field(description="Name in messages.")
-    polygon: Polygon = Field(description="Corners, in 0-1 of the frame.")
+    polygon: Polygon = Field(description="Corners, in 0-1 of the turned frame.")
     classes: tuple[str, ...] = Field((), description="Classes that count; none named: all.")
     anchor: Anchor = Field("centre", description="Point of the box that has to be inside.")
     dwell: Annotated[float, Field(ge=0, le=3600), NoSwitch] = Field(
@@ -114,24 +114,33 @@ class CameraConfig(Section):
     read_timeout: Seconds = Field(
         10.0, description="Seconds without a frame after which a live source is opened anew."
     )
-    watch: bool = Field(False, description="After a folder's images, wait for new ones, for ever.")
+    watch: bool = Field(
+        False,
+        description="After a folder's images, wait for new ones, for ever, also while it is away.",
+    )
     rotate: Rotation = Field(
-        0, description="Degrees by which each frame is turned clockwise before anything else."
+        0,
+        description="Degrees by which each frame is turned clockwise before anything else: masks, "
+        "region, zones and lines lie in 0-1 of the turned frame.",
     )
     region: Region | None = Field(
         None,
-        description="Part of the frame (xmin, ymin, xmax, ymax in 0-1) that the detector sees; "
-        "everything else stays in 0-1 of the whole frame.",
+        description="Part of the turned frame (xmin, ymin, xmax, ymax in 0-1) that the detector "
+        "sees; everything else stays in 0-1 of the whole frame.",
     )
     motion_gate: MotionGateConfig = MotionGateConfig()
     masks: tuple[Polygon, ...] = Field(
-        (), description="Areas that are blacked out before anything sees the frame."
+        (),
+        description="Areas that are blacked out before anything sees the frame, each all that its "
+        "outline goes around; corners in 0-1 of the turned frame.",
     )
     zones: tuple[ZoneConfig, ...] = Field((), description="Areas of occupancy.")
     lines: tuple[LineConfig, ...] = Field((), description="Lines of crossings.")
 
     @model_validator(mode="after")
     def _unique_names(self) -> CameraConfig:
+        if self.name == "inventory":  # its events would be on the topic of the stock's
+            raise ValueError("no camera can be named 'inventory', which is a topic of the device")
         reject_twins("line", [line.name for line in self.lines])
         reject_twins("zone", [zone.name for zone in self.zones])
         return self

@@ -22,6 +22,7 @@ NAME_PATTERN = rf"^[^{_NO_LEVEL}\s][^{_NO_LEVEL}]*$"
 PREFIX_PATTERN = rf"^[^{_NO_LEVEL}\s$][^{_NO_LEVEL}\s]*(/[^{_NO_LEVEL}\s]+)*$"
 FLAT = 1e-9
 _SMALLEST_REGION = 0.01
+_SECRET_SIGNS = re.compile(r"[@=?&!;]|//|[A-Za-z]:[^\s\\]")
 
 
 def quoted(value: object) -> str:
@@ -33,8 +34,8 @@ def quoted(value: object) -> str:
 
 
 def may_be_secret(text: str) -> bool:
-    """Tell whether a text may be the URL of a camera, which may hold its password."""
-    return "@" in text or "://" in text
+    """Tell whether a text may be a camera's URL or pipeline, or a part of one, with a password."""
+    return bool(_SECRET_SIGNS.search(text))
 
 
 def _no_switch(value: object) -> object:

@@ -45,14 +45,14 @@ class ModelConfig(Section):
 
 
 class RequestsConfig(Section):
-    """Inference on demand, for who may publish on the request topic."""
+    """What may be asked for by message: inference, and corrections of the stock."""
 
-    enabled: bool = Field(True, description="Whether requests are answered.")
+    enabled: bool = Field(True, description="Whether requests by message are heard.")
     folders: tuple[UsablePath, ...] = Field(
         (), description="Folders in which filePath of a request must lie."
     )
     max_rate: Annotated[float, Field(gt=0), NoSwitch] = Field(
-        2.0, description="Requests a second that are answered, at most; more are refused."
+        2.0, description="Requests of each kind a second, at most; more are refused."
     )
 
 

@@ -49,10 +49,10 @@ class OutboxConfig(Section):
     max_bytes: Annotated[int, Field(ge=65536), NoSwitch] = Field(
         100_000_000,
         description="Bytes of messages that wait at most; then detections go first, then health, "
-        "then inventory, count events last.",
+        "then older totals, then zone events, count events last.",
     )
     max_age: Annotated[float, Field(gt=0), NoSwitch] = Field(
-        604_800.0, description="Seconds that detections and health wait at most."
+        604_800.0, description="Seconds that detections, health and older totals wait at most."
     )
     max_publish_rate: Annotated[float, Field(gt=0), NoSwitch] = Field(
         50.0, description="Messages a second that leave, at most, of those that had to wait."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -29,6 +30,29 @@ def load_config(path: Path) -> Config:
 
     Relative paths in the file are meant from the working folder.
     """
+    config = parse_config(_yaml(path), str(path))
+    if any(camera.name == ANY_CAMERA for camera in config.cameras):
+        raise InputError(
+            f"configuration {path}: a camera named {ANY_CAMERA!r} serves edgetally replay alone; "
+            "give it a name"
+        )
+    return config
+
+
+def load_replay_config(path: Path) -> Config:
+    """Read a YAML file for a replay, which needs neither model nor sources; errors as above."""
+    content = _yaml(path)
+    if isinstance(content, dict):
+        content = {"model": {"path": "."}, **content}
+        if isinstance(content.get("cameras"), list):
+            content["cameras"] = [
+                {"source": "test:", **camera} if isinstance(camera, dict) else camera
+                for camera in content["cameras"]
+            ]
+    return parse_config(content, str(path))
+
+
+def _yaml(path: Path) -> object:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
@@ -36,17 +60,20 @@ def load_config(path: Path) -> Config:
         reason = getattr(error, "strerror", None) or unreadable
         raise InputError(f"configuration {path}: {reason}; give a readable YAML file") from None
     try:
-        content = yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
+        content: object = yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f" line {mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None)
+        # A tag or alias may be a password that begins with ! or *.
+        problem = re.sub(
+            r"(?: for the tag|(?<=alias)) '.*", "", getattr(error, "problem", None) or ""
+        )
         if not problem or may_be_secret(problem):
             problem = "not YAML"
         raise InputError(f"configuration {path}{line}: {problem}; correct the YAML") from None
     except RecursionError:
         raise InputError(f"configuration {path}: nested too deeply; correct the YAML") from None
-    return parse_config(content, str(path))
+    return content
 
 
 def parse_config(content: object, origin: str) -> Config:
@@ -90,6 +117,9 @@ def _wrong(problem: str, node: yaml.Node) -> yaml.YAMLError:
 
 
 # What pydantic says in its own terms, in the words of someone who writes YAML.
+ANY_CAMERA = "*"
+"""Name of a camera, in a configuration for replays, that serves any."""
+
 _TYPES = " or ".join((", ".join([*TRANSPORTS][:-1]), [*TRANSPORTS][-1]))
 _PLAIN = {
     "tuple_type": "expected a list",

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from edgetally.capture import read_image
 from edgetally.conversion.artifact.aws import fetch, is_address
-from edgetally.conversion.onnx_model.picture_size import picture_size
 from edgetally.detector.preprocessing import fit_input
 from edgetally.errors import InputError
 from edgetally.ordinary_file import open_ordinary, status_of
@@ -29,7 +28,6 @@ MOST_IMAGES = 300
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".bmp")
 _LARGEST_IMAGE = 64 << 20
-_MOST_PIXELS = 100_000_000  # decoded: 300 MB
 # Ground Truth takes up to 100,000 pictures a job.
 _LARGEST_MANIFEST = 64 << 20
 _LONGEST_LINE = 1 << 20
@@ -68,30 +66,9 @@ def calibration_frames(
         tell(f"fetching {remote} of {len(images)} calibration images from S3")
     with tempfile.TemporaryDirectory(prefix="edgetally-calibration-") as folder:
         return [
-            fit_input(_picture(_local(image, Path(folder, str(number))), image), size)
+            fit_input(read_image(_local(image, Path(folder, str(number))), shortened(image)), size)
             for number, image in enumerate(images)
         ]
-
-
-def _picture(path: Path, origin: str) -> NDArray[np.uint8]:
-    """Decode an image, once its header has said that memory suffices."""
-    shown = f"image {shortened(origin)}"
-    try:
-        with open_ordinary(path, _LARGEST_IMAGE) as stream:
-            found = picture_size(stream)
-    except OSError as error:
-        raise InputError(
-            f"{shown}: {error.strerror or error}; give a readable image file"
-        ) from None
-    if found is None:
-        raise InputError(f"{shown}: not a picture of a known kind; give a JPEG, PNG or BMP file")
-    width, height = found
-    if width * height > _MOST_PIXELS:
-        raise InputError(
-            f"{shown} has {width} x {height} pixels, more than the {_MOST_PIXELS // 10**6} million "
-            "that are decoded; give a smaller one"
-        )
-    return read_image(path)
 
 
 def _spread(images: list[str]) -> list[str]:
