@@ -133,8 +133,8 @@ def _columns(
         _box(panel, (x, ground - round(behind * scale)), (x + column, ground), _BARE)
         inner = ground - max(2, round(value * scale))
         _box(panel, (x + column // 6, inner), (x + column - column // 6, ground), _LOOP)
-        top = ground - round(max(value, behind) * scale) - 8
-        _centred(panel, f"{value:.1f}" if value < 10 else f"{value:.0f}", (x + column // 2, top))
+        shown = f"{value:.1f}" if value < 10 else f"{value:.0f}"
+        _centred(panel, shown, (x + column // 2, inner - 8))  # of the dark column
         _centred(panel, str(row.cameras), (x + column // 2, ground + 24))
 
 

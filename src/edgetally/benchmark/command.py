@@ -9,6 +9,11 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from edgetally.benchmark.outputs import (
+    make_folder,
+    refuse_unwritable,
+    termination_interrupts,
+)
 from edgetally.benchmark.run import QUICK, Settings, run, write
 from edgetally.benchmark.tables import machine_line, sheets
 from edgetally.errors import EdgetallyError
@@ -18,6 +23,7 @@ if TYPE_CHECKING:
 
 
 _FILE_WIDTH = 160  # of lines that go to a file
+_MOST_ROUNDS, _MOST_SECONDS = 100, 120
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -33,19 +39,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.seconds:
         settings = replace(settings, seconds=options.seconds)
     try:
-        report = run(
-            options.work,
-            settings,
-            demo_archive=options.models / "model.tar.gz",
-            own_bundle=options.bundle,
-            tell=lambda line: console.print(line, style="dim"),
-        )
+        make_folder(options.output)
+        if options.markdown:
+            refuse_unwritable(options.markdown)
+        with termination_interrupts():
+            report = run(
+                options.work,
+                settings,
+                demo_archive=options.models / "model.tar.gz",
+                own_bundle=options.bundle,
+                tell=lambda line: console.print(line, style="dim"),
+            )
         write(report, options.output, options.markdown)
     except EdgetallyError as error:
         errors.print(f"benchmark: {error}", soft_wrap=True, markup=False)
         return error.exit_code
     except KeyboardInterrupt:
-        errors.print("\nstopped; nothing was written")
+        errors.print("\nstopped; no result was written")
         return 130
     console.print(machine_line(report))
     for sheet in sheets(report):
@@ -81,22 +91,25 @@ def _parser() -> argparse.ArgumentParser:
         help="folder of the demo's artifact (default: models/boxes)",
     )
     parser.add_argument("--bundle", type=Path, help="measure this bundle only")
-    parser.add_argument("--rounds", type=_some(int), help="rounds over all ways (default: 3)")
-    parser.add_argument(
-        "--seconds", type=_some(float), help="seconds of each measurement (default: 2)"
-    )
+    parser.add_argument("--rounds", type=_whole, help="rounds over all ways (default: 3)")
+    parser.add_argument("--seconds", type=_seconds, help="seconds of each measurement (default: 2)")
     parser.add_argument(
         "--quick", action="store_true", help="try it: the default engine only, too short to trust"
     )
     return parser
 
 
-def _some(kind: type[int] | type[float]) -> type[float]:
-    def positive(text: str) -> float:
-        value = kind(text)
-        if value <= 0:
-            raise ValueError
-        return value
+def _whole(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) <= _MOST_ROUNDS:
+        raise argparse.ArgumentTypeError(f"expected a whole number, 1 to {_MOST_ROUNDS}")
+    return int(text)
 
-    positive.__name__ = "positive number"
-    return positive  # type: ignore[return-value]
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= _MOST_SECONDS:
+        raise argparse.ArgumentTypeError(f"expected a number above 0, at most {_MOST_SECONDS}")
+    return value

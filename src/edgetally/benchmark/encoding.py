@@ -49,7 +49,7 @@ def encode(path: Path, frames: Iterable[NDArray[np.uint8]], fps: int) -> str:
     OpenCV writes MPEG-4 part 2. The file is written aside and renamed. EdgetallyError where no
     encoder works.
     """
-    aside = path.with_name(f".partial-{path.name}")
+    aside = path.with_name(f".partial-{os.getpid()}-{path.name}")
     command = _h264_command()
     if command is None:
         _encode_with_opencv(aside, frames, fps)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
+from edgetally.capture import tethered
 from edgetally.config import EngineName, Precision  # noqa: TC001 - pydantic reads them
 from edgetally.errors import EdgetallyError, InputError
 
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 
 Kind = Literal["sample", "loop", "bare", "decoding"]
 _LONGEST_SECONDS = 600
+# What the user tuned is not what is measured: "auto" is what it is on a device that nobody tuned.
+_UNTUNED = {"EDGETALLY_TUNING": str(Path(__file__).with_name("there-is-none.json"))}
 
 
 class Value(BaseModel):
@@ -80,6 +84,19 @@ class Measured(Value):
         return self.cpu / self.frames if self.frames else 0.0
 
 
+def worker_command() -> list[str]:
+    """What starts a process that reads a `Job`; where Linux lets it, it ends when this one does."""
+    worker = [sys.executable, "-m", "edgetally.benchmark.worker"]
+    if sys.platform != "linux":
+        return worker
+    return [sys.executable, tethered.__file__, str(os.getpid()), *worker]
+
+
+def worker_environment(variables: Mapping[str, str] | None = None) -> dict[str, str]:
+    """This process's environment for a worker, with these variables, too."""
+    return {**os.environ, **_UNTUNED, **(variables or {})}
+
+
 def measure_apart(job: Job, environment: Mapping[str, str] | None = None) -> Measured:
     """Measure in a process of its own, so that memory and threads are that job's alone.
 
@@ -88,13 +105,13 @@ def measure_apart(job: Job, environment: Mapping[str, str] | None = None) -> Mea
     """
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "edgetally.benchmark.worker"],
+            worker_command(),
             input=job.model_dump_json(),
             capture_output=True,
             text=True,
             check=False,
             timeout=_LONGEST_SECONDS,
-            env={**os.environ, **(environment or {})},
+            env=worker_environment(environment),
         )
     except subprocess.TimeoutExpired:
         raise EdgetallyError(

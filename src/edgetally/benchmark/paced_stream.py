@@ -7,6 +7,7 @@ port and serves until its input ends.
 from __future__ import annotations
 
 import http.server
+import signal
 import subprocess
 import sys
 import threading
@@ -91,6 +92,7 @@ def _handler(pictures: list[bytes], fps: float) -> type[http.server.BaseHTTPRequ
 
 
 def _serve(path: Path, fps: float) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # who started it ends it
     handler = _handler(pictures_in(path.read_bytes()), fps)
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True

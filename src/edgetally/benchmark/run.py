@@ -12,6 +12,7 @@ from edgetally.benchmark.accuracy import measure_accuracy
 from edgetally.benchmark.chart import draw_chart
 from edgetally.benchmark.many_cameras import measure_cameras, measure_still
 from edgetally.benchmark.models import make_demo_bundle, make_full_bundle
+from edgetally.benchmark.outputs import make_folder
 from edgetally.benchmark.own_work import measure_own_work
 from edgetally.benchmark.paced_stream import paced_stream
 from edgetally.benchmark.report import Report
@@ -21,7 +22,7 @@ from edgetally.benchmark.tables import machine_line, sheets
 from edgetally.benchmark.targets import judge
 from edgetally.benchmark.videos import make_videos
 from edgetally.bundle import ModelBundle
-from edgetally.errors import EdgetallyError
+from edgetally.errors import EdgetallyError, InputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,7 +80,9 @@ def run(
     the full-size network; then accuracy is left out, its pictures are not known.
     Raises InputError for a missing artifact or bundle, EdgetallyError where a measurement fails.
     """
-    work.mkdir(parents=True, exist_ok=True)
+    if own_bundle is None and not demo_archive.exists():
+        raise InputError(f"{demo_archive} is missing; run from the top of the repository")
+    make_folder(work)
     machine, load_before = describe_machine(), load()
     videos = make_videos(work, seconds=settings.video_seconds, tell=tell)
     folders = _bundles(work, Path(videos.file.path), settings, demo_archive, own_bundle, tell)
@@ -121,10 +124,8 @@ def run(
         at_rest = None
         if settings.still_cameras:
             tell(f"{settings.still_cameras} cameras of a still scene")
-            # twice as long: each camera is looked at now and then, however still it is
-            times = settings.live._replace(seconds=2 * settings.live.seconds)
             try:
-                at_rest = measure_still(folders[-1], still, settings.still_cameras, times)
+                at_rest = measure_still(folders[-1], still, settings.still_cameras, settings.live)
             except EdgetallyError as error:
                 tell(f"left out: {error}")
     tell("postprocessing, tracking, accuracy")
@@ -151,7 +152,7 @@ def write(report: Report, folder: Path, markdown: Path | None) -> None:
 
     In a page that holds the two comments of an earlier run, what stands between them is replaced.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     text = report.model_dump_json(by_alias=True, indent=2) + "\n"
     (folder / "performance.json").write_text(text, encoding="utf-8")
     draw_chart(folder / "performance.png", report)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rich.table import Table
+from rich.text import Text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from rich.console import JustifyMethod
 
     from edgetally.benchmark.report import Figures, ModelReport, Percentiles, Report
 
@@ -27,29 +31,33 @@ class Sheet:
 
     def for_terminal(self) -> Table:
         """Draw it with rich."""
-        table = Table(title=self.title, title_justify="left")
+        table = Table(title=Text(self.title), title_justify="left")
         for number, heading in enumerate(self.headings):
-            table.add_column(
-                heading, justify="right" if self._is_figure(number) else "left", overflow="fold"
-            )
+            justify: JustifyMethod = "right" if self._is_figure(number) else "left"
+            table.add_column(Text(heading), justify=justify, overflow="fold")
         for row in self.rows:
-            table.add_row(*row)
+            table.add_row(*(Text(cell) for cell in row))
         return table
 
     def markdown(self) -> str:
         """Write it as Markdown."""
         rules = ["---:" if self._is_figure(n) else "---" for n in range(len(self.headings))]
         lines = [
-            f"**{self.title}**",
+            f"**{_escaped(self.title)}**",
             "",
             f"| {' | '.join(self.headings)} |",
             f"| {' | '.join(rules)} |",
-            *(f"| {' | '.join(row)} |" for row in self.rows),
+            *(f"| {' | '.join(_escaped(cell) for cell in row)} |" for row in self.rows),
         ]
         return "\n".join(lines) + "\n"
 
     def _is_figure(self, column: int) -> bool:
         return 0 < column < len(self.headings) - self.ends_in_words
+
+
+def _escaped(text: str) -> str:
+    """Keep a name from being taken for Markdown."""
+    return re.sub(r"([\\|*_`<])", r"\\\1", text)
 
 
 def sheets(report: Report) -> tuple[Sheet, ...]:
