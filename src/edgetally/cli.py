@@ -5,18 +5,24 @@ from __future__ import annotations
 import io
 import json
 import logging
+import os
 import signal
 import sys
 import traceback
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
 from edgetally import __version__
+from edgetally.commands.calibrate import calibrate
+from edgetally.commands.inventory import inventory
+from edgetally.commands.replay import replay
 from edgetally.config import EngineName, Precision, load_config
 from edgetally.errors import EdgetallyError, InputError
+from edgetally.shortened import shortened
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -41,7 +47,9 @@ _MODEL = Path("models/boxes/bundle")
 EngineOption = Annotated[
     EngineName, typer.Option(help="Runtime that executes the model; auto: the best installed.")
 ]
-PrecisionOption = Annotated[Precision, typer.Option(help="Arithmetic of the engine; auto: fp32.")]
+PrecisionOption = Annotated[
+    Precision, typer.Option(help="Arithmetic; auto: what suits the device.")
+]
 
 
 @app.callback()
@@ -200,10 +208,12 @@ def _leave(number: int, _frame: FrameType | None) -> None:
 @app.command()
 def tune(
     model: Annotated[Path, typer.Argument(help="Folder of the bundle.", metavar="BUNDLE")],
-    cameras: Annotated[int, typer.Option(help="How many cameras it has to serve.")] = 1,
+    cameras: Annotated[int, typer.Option(help="How many cameras it has to serve, 1 to 1024.")] = 1,
     fps: Annotated[
         Optional[float],  # noqa: UP045
-        typer.Option(help="Frames a second that each camera wants; absent: as many as it can."),
+        typer.Option(
+            help="Frames a second that each camera wants, 0.001 to 1000; absent: as many as it can."
+        ),
     ] = None,
     calibration: Annotated[
         Optional[Path],  # noqa: UP045
@@ -215,32 +225,44 @@ def tune(
     ] = None,
     allow_smaller_input: Annotated[
         bool,
-        typer.Option("--allow-smaller-input", help="Show what smaller inputs cost and bring, too."),
+        typer.Option(
+            "--allow-smaller-input",
+            help="Show what smaller inputs cost and bring, too; it takes some time more.",
+        ),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Measure every engine on this device, and let engine auto use the best from then on.
 
+    It takes about a minute, and more with --allow-smaller-input.
+
     Example: edgetally tune boxes --cameras 4 --fps 5 --calibration pictures
     """
     from edgetally.bundle import ModelBundle  # noqa: PLC0415
-    from edgetally.engines.tuned import write_choice  # noqa: PLC0415
+    from edgetally.engines.tuned import refuse_unwritable, write_choice  # noqa: PLC0415
     from edgetally.tuning import PictureFolder  # noqa: PLC0415 - loads OpenCV
     from edgetally.tuning import tune as measure  # noqa: PLC0415
 
+    if model.is_file():
+        raise InputError(
+            f"{shortened(model)} is a file, not the folder of a bundle; unpack it if it is a "
+            f"bundle's archive, else use 'edgetally convert {shortened(model)} --output FOLDER'"
+        )
+    bundle = ModelBundle.load(model)
+    refuse_unwritable()
     tuning = measure(
-        ModelBundle.load(model),
+        bundle,
         cameras=cameras,
         fps=fps,
         pictures=PictureFolder(calibration) if calibration is not None else (),
         allow_smaller_input=allow_smaller_input,
         tell=_show_progress if sys.stderr.isatty() else None,
     )
+    path = write_choice(tuning.choice)  # before it is shown, for nobody may be there to see
     if as_json:
         typer.echo(tuning.to_json())
     else:
         tuning.show(sys.stdout)
-    path = write_choice(tuning.choice)
     typer.echo(f"edgetally: note: engine auto uses it from now on ({path})", err=True)
 
 
@@ -347,6 +369,11 @@ def demo(
         raise typer.Exit(1)
 
 
+app.command()(calibrate)
+app.command()(replay)
+app.add_typer(inventory)
+
+
 @app.command()
 def version() -> None:
     """Print the version."""
@@ -355,7 +382,19 @@ def version() -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run a command and exit: 0 done, 1 failed, 2 bad input."""
-    given = sys.argv[1:] if arguments is None else arguments
+    try:
+        _call(sys.argv[1:] if arguments is None else arguments)
+    except SystemExit as ended:
+        workers = sys.modules.get("edgetally.engines.workers")  # most commands load no engine
+        if workers is not None and workers.some_left_behind():  # it could hang the exit, too
+            for stream in (sys.stdout, sys.stderr):
+                with suppress(OSError):
+                    stream.flush()
+            os._exit(ended.code if isinstance(ended.code, int) else 0)
+        raise
+
+
+def _call(given: list[str]) -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a name that the terminal can't show

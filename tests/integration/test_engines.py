@@ -132,7 +132,7 @@ def test_a_closed_detector_takes_no_more_frames(bundle: ModelBundle, frames: lis
     detector.close()
 
     assert len(in_flight.result(0)) > 0
-    with pytest.raises(RuntimeError, match="shutdown"):
+    with pytest.raises(RuntimeError, match="closed"):
         detector.submit(frames[0])
 
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from edgetally.bundle import ModelBundle
 
-BUDGET = 2.0
+BUDGET = 10.0
 
 
 def blocks(seed: int, height: int = 240, width: int = 320) -> NDArray[np.uint8]:
@@ -71,10 +71,13 @@ def tuned(sure_bundle: ModelBundle) -> Tuning:
     )
 
 
-def test_every_engine_is_measured_and_the_best_that_agrees_is_chosen(
+def test_every_engine_is_measured_in_time_and_the_best_that_agrees_is_chosen(
     tuned: Tuning, sure_bundle: ModelBundle
 ) -> None:
-    assert {row.candidate.engine for row in tuned.rows} == set(available_engines())
+    measured = {row.candidate.engine for row in tuned.rows}
+    late = " ".join(note for note in tuned.notes if "time was over" in note)
+    assert available_engines()[0] in measured
+    assert all(engine in measured or engine in late for engine in available_engines())
     assert tuned.bundle == sure_bundle.sha256
     assert tuned.chosen in tuned.rows
     assert tuned.chosen.keeps_agreement
@@ -88,7 +91,7 @@ def test_reduced_precisions_are_compared_with_fp32_on_the_pictures(tuned: Tuning
             assert row.agreement is None
         else:
             assert row.agreement is not None
-            assert row.agreement.images == 4
+            assert 1 <= row.agreement.images <= 4
             assert row.agreement.reference_detections > 0
 
 
@@ -116,7 +119,7 @@ def test_smaller_inputs_are_shown_with_their_cost_and_never_chosen(tuned: Tuning
     assert [row.input_size for row in tuned.smaller] == [300]
     for row in tuned.smaller:
         assert row.agreement is not None
-        assert row.agreement.images == 4
+        assert 1 <= row.agreement.images <= 4
         assert row.candidate.engine == tuned.chosen.candidate.engine
     assert tuned.chosen.input_size == 320
 
@@ -173,7 +176,10 @@ def test_a_choice_that_can_not_be_loaded_gives_way_with_one_warning(
     path = write_choice(chosen(bundle, precision="int8"), tmp_path / "tuning.json")
 
     with Detector(bundle, tuning=path) as detector:
-        assert (detector.engine_name, detector.precision) == (available_engines()[0], default_precision("auto"))
+        assert (detector.engine_name, detector.precision) == (
+            available_engines()[0],
+            default_precision("auto"),
+        )
 
     (record,) = caplog.records
     assert "int8" in record.getMessage()
@@ -225,9 +231,11 @@ def test_an_input_that_is_too_small_for_the_network_is_refused(
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        ({"cameras": 0}, "--cameras 0 must be at least 1"),
-        ({"fps": 0.0}, "--fps 0.0 must be above 0"),
-        ({"fps": float("nan")}, "--fps nan must be above 0"),
+        ({"cameras": 0}, "--cameras 0 must be at least 1 and at most 1024"),
+        ({"cameras": 10**400}, "--cameras 1000.* at most 1024"),
+        ({"fps": 0.0}, "--fps 0.0 must be at least 0.001 and at most 1000"),
+        ({"fps": 1e308}, "--fps 1e.308 must be .* at most 1000"),
+        ({"fps": float("nan")}, "--fps nan must be at least 0.001"),
         ({"budget_seconds": -1.0}, "must be above 0"),
     ],
 )

@@ -58,11 +58,11 @@ class PacedEngine:
         pass
 
 
-def measured(engine: PacedEngine, seconds: float) -> Speed:
+def measured(engine: PacedEngine, seconds: float, in_flight: int = 1) -> Speed:
     return measure_speed(
         engine,
         [BATCH],
-        in_flight=1,
+        in_flight=in_flight,
         seconds=seconds,
         clock=lambda: engine.now,
         cpu_clock=lambda: engine.computed,
@@ -83,11 +83,16 @@ def test_what_slows_a_part_of_the_time_does_not_count() -> None:
     assert 70 < speed.frames_per_second <= 101
 
 
-def test_a_slow_engine_runs_no_more_frames_than_are_in_flight() -> None:
-    engine = PacedEngine([5.0])
+@pytest.mark.parametrize(
+    ("pace", "in_flight", "frames"),
+    [(5.0, 1, 2), (5.0, 8, 3), (0.3, 8, 5), (0.05, 8, 22)],
+)
+def test_a_slow_engine_runs_few_frames(pace: float, in_flight: int, frames: int) -> None:
+    """In a second: one alone, then two in flight, or as many as there is time for."""
+    engine = PacedEngine([pace])
 
-    assert measured(engine, 1).frames_per_second == pytest.approx(0.2)
-    assert engine.frames == 3  # warm-up, alone, in flight
+    assert measured(engine, 1, in_flight).frames_per_second == pytest.approx(1 / pace)
+    assert engine.frames <= frames
 
 
 @pytest.mark.parametrize(
@@ -159,8 +164,8 @@ def tuning(**changes: Any) -> Tuning:
         row(None, "bf16"),
     )
     device = Device(processor="A CPU", instructions="0", cores=2, runtimes={})
-    known: dict[str, Any] = {"bundle": "a", "device": device, "rows": rows, "chosen": rows[1]}
-    return Tuning(**(known | changes))
+    known: dict[str, Any] = {"bundle": "a", "name": "boxes", "device": device}
+    return Tuning(**(known | {"rows": rows, "chosen": rows[1]} | changes))
 
 
 def test_the_table_tells_which_is_best_and_why_others_are_not() -> None:
@@ -192,10 +197,16 @@ def test_the_json_holds_every_row() -> None:
     assert content["wantedFramesPerSecond"] is None
 
 
+def test_the_json_holds_no_number_that_json_lacks() -> None:
+    with pytest.raises(ValueError, match="JSON"):
+        tuning(wanted=float("inf")).to_json()
+
+
 def test_the_choice_is_that_of_the_best_row() -> None:
     choice = tuning().choice
 
-    assert (choice.bundle, choice.engine, choice.precision) == ("a", "openvino", "int8")
+    assert (choice.bundle, choice.name) == ("a", "boxes")
+    assert (choice.engine, choice.precision) == ("openvino", "int8")
     assert choice.settings == EngineSettings(2, 1)
     assert (choice.frames_per_second, choice.milliseconds) == (30, 50)
 

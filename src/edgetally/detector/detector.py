@@ -14,6 +14,7 @@ from edgetally.bundle import ModelBundle
 from edgetally.detector.postprocessing import postprocess
 from edgetally.detector.preprocessing import fit_input
 from edgetally.engines import RawPredictions, create_engine, default_precision
+from edgetally.engines.engine import PATIENCE
 from edgetally.engines.tuned import tuned_choice
 from edgetally.errors import EdgetallyError, InputError
 
@@ -70,19 +71,26 @@ class Detector:
         """Find objects in a frame, uint8 BGR [H, W, 3]. InputError for any other array."""
         return self.submit(frame).result()
 
-    def submit(self, frame: NDArray[np.uint8]) -> Future[Detections]:
+    def submit(
+        self, frame: NDArray[np.uint8], *, score_threshold: float | None = None
+    ) -> Future[Detections]:
         """Queue a frame; the future gives what `detect` would. Several may be in flight.
 
-        The frame is free for reuse once this returns. InputError as for `detect`.
+        score_threshold: the lowest score of this frame, whatever the detector's thresholds are.
+        The frame is free for reuse once this returns. InputError as for `detect`. The future fails
+        with EdgetallyError where the engine does, or answers what no network means.
         """
         picture = fit_input(frame, self.bundle.input_size)
+        thresholds = self._thresholds
+        if score_threshold is not None:
+            thresholds = np.full(len(self.classes), score_threshold, np.float32)
         detections: Future[Detections] = Future()
         detections.set_running_or_notify_cancel()  # a picture that is queued can't be called back
 
         def finish(predicted: Future[RawPredictions]) -> None:
             try:
-                raw = predicted.result()
-                found = postprocess(raw.boxes[0], raw.scores[0], self.bundle.nms, self._thresholds)
+                raw = self._answer(predicted)
+                found = postprocess(raw.boxes[0], raw.scores[0], self.bundle.nms, thresholds)
             except BaseException as error:  # noqa: BLE001 - it belongs to whoever waits
                 detections.set_exception(error)
             else:
@@ -91,9 +99,28 @@ class Detector:
         self._engine.submit(picture[np.newaxis]).add_done_callback(finish)
         return detections
 
-    def close(self) -> None:
-        """Finish what is in flight and free the engine. Safe to call twice."""
-        self._engine.close()
+    def close(self, patience: float = PATIENCE) -> None:
+        """Finish what is in flight and free the engine, as `Engine.close` does it."""
+        self._engine.close(patience)
+
+    def _answer(self, predicted: Future[RawPredictions]) -> RawPredictions:
+        which = f"engine {self.engine_name} at {self.precision}, {self.bundle.name},"
+        try:
+            raw = predicted.result()
+        except EdgetallyError:
+            raise
+        except Exception as error:  # each runtime raises kinds of its own
+            reason = (str(error).strip() or type(error).__name__).splitlines()[-1]
+            raise EdgetallyError(
+                f"{which} failed ({reason}); start edgetally again, and choose another "
+                "model.engine or model.precision if it does not help"
+            ) from error
+        if not (_is_finite(raw.boxes) and _is_finite(raw.scores)):
+            raise EdgetallyError(
+                f"{which} gave boxes or scores that are no numbers (NaN or infinite); use "
+                "model.precision fp32 or another model.engine, or convert the model again"
+            )
+        return raw
 
     def __enter__(self) -> Detector:
         return self
@@ -112,7 +139,7 @@ def _engine(
 ) -> Engine:
     if engine != "auto" or precision != "auto":
         return create_engine(bundle, engine, precision)
-    choice = tuned_choice(bundle.sha256, tuning)
+    choice = tuned_choice(bundle.sha256, tuning, name=bundle.name)
     if choice is None:
         return create_engine(bundle, precision=default_precision("auto"))
     try:
@@ -120,6 +147,12 @@ def _engine(
     except EdgetallyError as error:
         _log.warning("what edgetally tune chose can't be used (%s)", error)
         return create_engine(bundle, precision=default_precision("auto"))
+
+
+def _is_finite(values: NDArray[np.float32]) -> bool:
+    with np.errstate(over="ignore", invalid="ignore"):
+        # A sum is not finite where one value is not; it alone is many times faster than to ask all.
+        return bool(np.isfinite(values.sum()) or np.isfinite(values).all())
 
 
 def _thresholds(

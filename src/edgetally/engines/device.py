@@ -1,4 +1,4 @@
-"""What a measurement of this device depends on: its processor, cores and runtimes."""
+"""What a measurement of this device depends on: its processor, cores, and what computes on them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
+from edgetally import __version__
+
 # Distributions that bring a runtime; those of ONNX Runtime differ in what it can compute on.
 _DISTRIBUTIONS = ("openvino", "onnxruntime", "onnxruntime-gpu", "mxnet")
 _CPU_INFO = Path("/proc/cpuinfo")
@@ -19,20 +21,24 @@ _NAME_KEYS = ("model name", "Model", "Hardware")
 _INSTRUCTION_KEYS = ("flags", "Features")  # x86-64, ARM
 _BF16_INSTRUCTIONS = {"amx_bf16", "avx512_bf16"}
 # Names of instruction sets, as ONEDNN_MAX_CPU_ISA takes them, that hold bf16's.
+_ANY = "DEFAULT"
 _BF16_ISA = re.compile("ALL|DEFAULT|.*(BF16|FP16|AMX|AVX10).*")
 
 
 class Device(BaseModel):
-    """A processor as the operating system shows it, and the runtimes that are installed.
+    """A processor as the operating system shows it, and the software that computes on it.
 
     instructions is a short hash of the processor's instruction sets: virtual machines of several
-    generations share one name. cores counts those that this process may use.
+    generations share one name. held_to is what the environment's ONEDNN_MAX_CPU_ISA holds oneDNN,
+    which computes for OpenVINO, to. cores counts those that this process may use. runtimes are
+    the versions of those that are installed, and of edgetally.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     processor: str
     instructions: str
+    held_to: str = _ANY
     cores: int
     runtimes: dict[str, str]
 
@@ -42,23 +48,24 @@ def this_device() -> Device:
     facts = _cpu_facts()
     names = (*(facts.get(key) for key in _NAME_KEYS), platform.processor(), platform.machine())
     sets = " ".join(sorted(_instructions(facts)))
+    versions = {name: found for name in _DISTRIBUTIONS if (found := installed_version(name))}
     return Device(
         processor=next(filter(None, names), "unknown"),
         instructions=hashlib.sha256(sets.encode()).hexdigest()[:12],
+        held_to=_held_to(),
         cores=usable_cores(),
-        runtimes={name: found for name in _DISTRIBUTIONS if (found := installed_version(name))},
+        runtimes={"edgetally": __version__, **versions},
     )
 
 
 def computes_bf16() -> bool:
     """Tell whether the processor multiplies bf16 itself; one that imitates it is slower by far.
 
-    False, too, where the environment holds oneDNN, which computes for OpenVINO, to older
-    instructions, and on ARM, where it was never measured.
+    False, too, where the environment holds oneDNN to older instructions, and on ARM, where it was
+    never measured.
     """
-    held_to = os.environ.get("ONEDNN_MAX_CPU_ISA") or "DEFAULT"
     return bool(
-        _BF16_ISA.fullmatch(held_to.upper()) and _BF16_INSTRUCTIONS & _instructions(_cpu_facts())
+        _BF16_ISA.fullmatch(_held_to()) and _BF16_INSTRUCTIONS & _instructions(_cpu_facts())
     )
 
 
@@ -75,6 +82,10 @@ def installed_version(distribution: str) -> str | None:
         return metadata.version(distribution)
     except metadata.PackageNotFoundError:
         return None
+
+
+def _held_to() -> str:
+    return (os.environ.get("ONEDNN_MAX_CPU_ISA") or _ANY).upper()
 
 
 def _cpu_facts() -> dict[str, str]:

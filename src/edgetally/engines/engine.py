@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future, ThreadPoolExecutor
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from edgetally.engines.workers import Workers
+
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from numpy.typing import NDArray
+
+PATIENCE = 30.0
+"""Seconds that closing an engine waits for what it computes."""
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,8 +54,11 @@ class Engine(Protocol):
         submission; where a runtime works on several at once they may end in another.
         """
 
-    def close(self) -> None:
-        """Finish what is queued and free the workers. Safe to call twice."""
+    def close(self, patience: float = PATIENCE) -> None:
+        """Finish what is queued and free the workers. The second call does nothing.
+
+        What takes longer than `patience` seconds is left behind, with a warning.
+        """
 
 
 class WorkerEngine:
@@ -62,7 +74,8 @@ class WorkerEngine:
         self.precision = precision
         self._frame_shape = (input_size, input_size, 3)
         self.in_flight = max(workers, 2)  # one is prepared while another is computed
-        self._workers = ThreadPoolExecutor(workers, thread_name_prefix=self.name)
+        self._workers = Workers(workers, self.name)
+        self._is_closed = False
 
     def infer(self, batch: NDArray[np.uint8]) -> RawPredictions:
         """See `Engine.infer`."""
@@ -75,9 +88,11 @@ class WorkerEngine:
             raise ValueError(f"batch {batch.dtype} {batch.shape} must be uint8 [N, {expected}]")
         return self._workers.submit(self._predict_each, batch)
 
-    def close(self) -> None:
+    def close(self, patience: float = PATIENCE) -> None:
         """See `Engine.close`."""
-        self._workers.shutdown()
+        is_closed, self._is_closed = self._is_closed, True
+        if not is_closed and not self._workers.close(patience):
+            _log.warning("engine %s still computes; it is left behind", self.name)
 
     def _predict_each(self, batch: NDArray[np.uint8]) -> RawPredictions:
         each = [self._predict(batch[row : row + 1]) for row in range(len(batch))]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
@@ -52,7 +53,8 @@ class Intake(threading.Thread):
     only if the look before left something open, for some seconds.
 
     still: frames that were not looked at, because nothing moved. outdated: frames of a live
-    camera that a newer one replaced while they waited for their turn.
+    camera that a newer one replaced while they waited for their turn. waits_since: on
+    `time.monotonic`, when a frame began to wait for its turn, while one does.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class Intake(threading.Thread):
         super().__init__(name=f"look {camera.name}", daemon=True)
         self.still = 0
         self.outdated = 0
+        self.waits_since: float | None = None
         self._camera, self._detector, self._turns, self._clock = camera, detector, turns, clock
         self._gate = MotionGate(config.motion_gate) if config.motion_gate.enabled else None
         self._region = Region(*config.region) if config.region else None
@@ -148,7 +151,10 @@ class Intake(threading.Thread):
 
     def _look(self, frame: Frame) -> None:
         taken = self._clock()
-        if not self._turns.take():
+        self.waits_since = time.monotonic()
+        has_turn = self._turns.take(self._camera.name)
+        self.waits_since = None
+        if not has_turn:
             self.close()
             return
         try:

@@ -33,7 +33,8 @@ class Bench:
     """Measures one candidate at a time, so that a small device's memory holds one engine.
 
     pictures: uint8 BGR [H, W, 3]. The first candidate in fp32 gives the detections that all
-    others are compared with, on as many pictures as it can do in `comparison_seconds`.
+    others are compared with, on as many pictures as it can do in `comparison_seconds`, or on 8
+    where that takes no more than twice as long. left_out: which candidates can't run, and why.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class Bench:
         self._comparison_seconds = comparison_seconds
         self._tell = tell
         self._clock = clock
+        self.left_out: list[str] = []
         self._compared: list[int] = []
         self._reference: list[Detections] | None = None
         self._batches = self._fitted(range(len(pictures)), bundle.input_size)
@@ -83,7 +85,8 @@ class Bench:
         try:
             engine = create_engine(bundle, candidate.engine, candidate.precision, settings)
         except (InputError, EdgetallyError) as error:
-            self._tell(f"{candidate} is left out: {error}")
+            self.left_out.append(f"{candidate} is left out: {error}")
+            self._tell(self.left_out[-1])
             return None
         try:
             speed = measure_speed(
@@ -96,7 +99,7 @@ class Bench:
             likeness = None
             if compare and self._pictures:
                 if self._reference is None and candidate.precision == "fp32":
-                    self._take_reference(engine, speed.frames_per_second)
+                    self._take_reference(engine, speed.latency)
                 elif self._reference is not None and (
                     candidate.precision != "fp32" or bundle is not self._bundle
                 ):
@@ -109,10 +112,10 @@ class Bench:
         is_default = candidate.precision == default_precision(candidate.engine)
         return Row(candidate, bundle.input_size, speed, likeness, is_default)
 
-    def _take_reference(self, engine: Engine, frames_per_second: float) -> None:
+    def _take_reference(self, engine: Engine, latency: float) -> None:
         total = len(self._pictures)
-        affordable = int(self._comparison_seconds * frames_per_second)
-        count = min(total, max(_FEWEST_COMPARED, affordable))
+        affordable = self._comparison_seconds / max(latency, 1e-9)
+        count = min(total, max(1, int(affordable), min(_FEWEST_COMPARED, int(2 * affordable))))
         self._compared = [number * total // count for number in range(count)]
         chosen = [self._batches[number] for number in self._compared]
         self._reference = detections(engine, self._bundle, chosen)

@@ -43,8 +43,9 @@ class Candidate:
 
 
 def runnable(bundle: ModelBundle) -> list[Candidate]:
-    """Each installed engine in each precision that it and the bundle have, fp32 first.
+    """Each installed engine in each precision that it and the bundle have.
 
+    fp32 comes first, which the others are compared with, and MXNet, which is slowest, last.
     Whether the processor has bf16 only shows when the engine is loaded.
     """
     installed = available_engines()
@@ -54,7 +55,7 @@ def runnable(bundle: ModelBundle) -> list[Candidate]:
         for precision in precisions
         if engine in installed and (precision != "int8" or "onnx-int8" in bundle.files)
     ]
-    return sorted(found, key=lambda candidate: candidate.precision != "fp32")
+    return sorted(found, key=lambda each: (each.engine == "mxnet", each.precision != "fp32"))
 
 
 def divisions(candidate: Candidate, cores: int) -> list[Candidate]:

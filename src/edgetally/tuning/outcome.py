@@ -50,13 +50,15 @@ class Row:
 
 @dataclass(frozen=True)
 class Tuning:
-    """All rows of a bundle on a device, and the chosen one.
+    """All rows of a bundle, by its hash, on a device, and the chosen one.
 
-    wanted: frames a second of all cameras together; None where it was not said. smaller: rows of
-    the chosen engine at smaller inputs, none of which is ever chosen.
+    name: the bundle's. wanted: frames a second of all cameras together; None where it was not
+    said. smaller: rows of the chosen engine at smaller inputs, none of which is ever chosen.
+    notes: what one should know of it, such as what was left out, and why.
     """
 
     bundle: str
+    name: str
     device: Device
     rows: tuple[Row, ...]
     chosen: Row
@@ -70,6 +72,7 @@ class Tuning:
         candidate, speed = self.chosen.candidate, self.chosen.speed
         return TunedChoice(
             bundle=self.bundle,
+            name=self.name,
             device=self.device,
             engine=candidate.engine,
             precision=candidate.precision,
@@ -83,6 +86,7 @@ class Tuning:
         """Write everything as one JSON object."""
         content = {
             "bundle": self.bundle,
+            "name": self.name,
             "device": self.device.model_dump(mode="json"),
             "wantedFramesPerSecond": self.wanted,
             "chosen": _content(self.chosen),
@@ -90,7 +94,7 @@ class Tuning:
             "smallerInputs": [_content(row) for row in self.smaller],
             "notes": list(self.notes),
         }
-        return json.dumps(content, indent=2)
+        return json.dumps(content, indent=2, allow_nan=False)
 
     def show(self, stream: TextIO) -> None:
         """Print tables where stream is a terminal, plain aligned text elsewhere."""

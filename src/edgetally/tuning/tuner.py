@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from edgetally.engines.device import this_device
 from edgetally.errors import EdgetallyError, InputError
 from edgetally.tuning.bench import Bench
+from edgetally.tuning.budget import Budget
 from edgetally.tuning.candidates import Candidate, divisions, runnable
 from edgetally.tuning.measuring import faster
 from edgetally.tuning.outcome import LEAST_DETECTIONS, Row, Tuning
@@ -37,8 +38,12 @@ _QUIET = 0.5  # of the cores may be at work
 # Shares of the budget.
 _SHORT = 1 / 40  # one short measurement
 _LONG = 1 / 15  # one of a finalist, at most
-_COMPARISON = 1 / 20  # the pictures of one comparison
+_COMPARISON = 1 / 30  # the pictures of one comparison
+# Shares of it after which nothing more is begun.
+_UNTIL_DIVISION = 0.5
 _UNTIL_FINAL = 0.75
+_MOST_CAMERAS = 1024
+_LEAST_FPS, _MOST_FPS = 0.001, 1000
 
 
 def tune(
@@ -61,11 +66,12 @@ def tune(
     fp32, or bf16 where it is the default.
     allow_smaller_input: show, too, what smaller inputs cost and bring; none is chosen.
     tell: hears a line for each step. budget_seconds: about how long it takes, smaller inputs
-    apart; on a device that needs seconds a frame it is longer. clock: seconds that only grow.
+    apart: what is not likely to end in time is left out, and told in the notes; one candidate is
+    always measured. clock: seconds that only grow.
 
-    Nothing is written: see `engines.tuned.write_choice`. Raises InputError for numbers below 1
-    (cameras) or 0 (fps, budget), or where onnx is missing for smaller inputs; EdgetallyError where
-    no engine can run the bundle.
+    Nothing is written: see `engines.tuned.write_choice`. Raises InputError for numbers that
+    make no sense, or where onnx is missing for smaller inputs; EdgetallyError where no engine can
+    run the bundle.
     """
     _refuse_nonsense(cameras, fps, budget_seconds)
     if allow_smaller_input:
@@ -78,8 +84,8 @@ def tune(
 
     wanted = cameras * fps if fps is not None else None
     busy = _busy()
-    begun = clock()
     bench = Bench(bundle, pictures, budget_seconds * _COMPARISON, told, clock)
+    budget = Budget(budget_seconds, clock)
     short = budget_seconds * _SHORT
 
     def rank(row: Row) -> tuple[int, float]:
@@ -88,27 +94,39 @@ def tune(
             return 0, speed.cpu_time
         return 1, -speed.frames_per_second
 
-    measured = (bench.measure(each, short, compare=True) for each in runnable(bundle))
-    rows = [row for row in measured if row is not None]
+    rows: list[Row] = []
+    late: list[str] = []
+    for each in runnable(bundle):
+        if rows and not budget.allows(each, _UNTIL_DIVISION):
+            late.append(str(each))
+            continue
+        with budget.spending(each):
+            row = bench.measure(each, short, compare=True)
+        rows += [row] if row is not None else []
     if not any(row.keeps_agreement for row in rows):
         raise EdgetallyError(
             f"no engine can run {bundle.name} in fp32; edgetally --debug tune tells why of each"
         )
     notes = [*busy, *_notes(rows, bench.compared)]
+    if late:
+        notes.append(f"time was over before {' and '.join(late)} could be measured")
     best = sorted((row for row in rows if row.keeps_agreement), key=rank)[:_DIVIDED]
     cores = this_device().cores
     for parent, candidate in _in_turn(best, cores):
-        if clock() - begun > _UNTIL_FINAL * budget_seconds:
+        if not budget.allows(candidate, _UNTIL_FINAL):
             notes.append("time was over before every division of the cores was measured")
             break
-        row = bench.measure(candidate, short, compare=False)
+        with budget.spending(candidate):
+            row = bench.measure(candidate, short, compare=False)
         if row is not None:  # it computes what its parent does
             rows.append(replace(row, agreement=parent.agreement))
     finalists = sorted((row for row in rows if row.keeps_agreement), key=rank)[:_FINALISTS]
-    left = max(budget_seconds - (clock() - begun), 0.0)
-    seconds = min(budget_seconds * _LONG, left / _FINALISTS)
     for place, row in enumerate(finalists):
-        again = bench.measure(row.candidate, max(seconds, short), compare=False)
+        if not budget.allows(row.candidate, 1.0):
+            break
+        seconds = max(short, min(budget_seconds * _LONG, budget.left / _FINALISTS))
+        with budget.spending(row.candidate):
+            again = bench.measure(row.candidate, seconds, compare=False)
         if again is not None:
             finalists[place] = replace(row, speed=faster(row.speed, again.speed))
             rows[rows.index(row)] = finalists[place]
@@ -118,20 +136,21 @@ def tune(
         smaller = _smaller(bundle, bench, chosen.candidate, short, told, notes)
     return Tuning(
         bundle.sha256,
+        bundle.name,
         this_device(),
         tuple(sorted(rows, key=lambda row: (row is not chosen, rank(row)))),
         chosen,
         wanted,
         tuple(smaller),
-        tuple(notes),
+        (*notes, *dict.fromkeys(bench.left_out)),
     )
 
 
 def _refuse_nonsense(cameras: int, fps: float | None, budget_seconds: float) -> None:
-    if cameras < 1:
-        raise InputError(f"--cameras {cameras} must be at least 1")
-    if fps is not None and not 0 < fps < float("inf"):
-        raise InputError(f"--fps {fps} must be above 0")
+    if not 1 <= cameras <= _MOST_CAMERAS:
+        raise InputError(f"--cameras {cameras} must be at least 1 and at most {_MOST_CAMERAS}")
+    if fps is not None and not _LEAST_FPS <= fps <= _MOST_FPS:
+        raise InputError(f"--fps {fps} must be at least {_LEAST_FPS} and at most {_MOST_FPS}")
     if not 0 < budget_seconds < float("inf"):
         raise InputError(f"a budget of {budget_seconds} seconds must be above 0")
 

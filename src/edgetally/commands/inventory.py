@@ -1,0 +1,268 @@
+"""`edgetally inventory`: what is at each site, and what somebody counted there."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import sys
+import time
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Optional
+
+import typer
+
+from edgetally.config import load_config
+from edgetally.counting.ledger import (
+    Correction,
+    Ledger,
+    OutboxBounds,
+    RecordedCrossing,
+    RecordedZoneEvent,
+)
+from edgetally.counting.ledger.folder import Folder
+from edgetally.errors import InputError
+from edgetally.messaging.messages import ModelReference, utc
+from edgetally.messaging.topics import Topics
+from edgetally.stock import Recount, correct, site_meant, stock_levels
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from edgetally.config import Config
+    from edgetally.counting.ledger import Record, SeenStock
+    from edgetally.stock import StockLevel
+
+inventory = typer.Typer(
+    name="inventory",
+    help="Show the stock of each site, correct it, and tell who did.",
+    no_args_is_help=True,
+)
+ConfigOption = Annotated[
+    Path, typer.Option("--config", "-c", help="The configuration that the service runs.")
+]
+SiteOption = Annotated[
+    Optional[str],  # noqa: UP045 - typer reads it at run time on Python 3.10
+    typer.Option(help="Name of the site. Default: the only one, or all."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@inventory.command()
+def show(config: ConfigOption, site: SiteOption = None, as_json: JsonOption = False) -> None:
+    """Show the stock of each class: baseline + in - out, and what zones see of it.
+
+    Example: edgetally inventory show --config edgetally.yaml
+    """
+    settings = load_config(config)
+    with _ledger(settings) as ledger:
+        stock, seen = ledger.stock(), ledger.seen()
+    levels = stock_levels(_sites(settings), (), stock, seen.counts)
+    if site is not None:
+        if site not in levels:
+            raise InputError(f"there is no site {site!r}; there are {', '.join(levels)}")
+        levels = {site: levels[site]}
+    if as_json:
+        typer.echo(json.dumps({"seenAt": _time(seen.time), "sites": _as_dict(levels)}, indent=2))
+    else:
+        _show(levels, seen)
+
+
+@inventory.command("set")
+def set_(
+    config: ConfigOption,
+    class_name: Annotated[str, typer.Option("--class", help="Name of the class.")],
+    count: Annotated[int, typer.Option(help="Pieces that were counted.")],
+    site: SiteOption = None,
+    author: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="Who counted. Default: your login's name."),
+    ] = None,
+    note: Annotated[str, typer.Option(help="Why, or how.")] = "",
+) -> None:
+    """Write down what was counted by hand: the stock is that from now on.
+
+    The service may be running; it tells the correction and the totals within seconds.
+
+    Example: edgetally inventory set --config edgetally.yaml --class "blue box" --count 40
+    """
+    from edgetally.bundle import ModelBundle  # noqa: PLC0415 - takes long to load
+
+    settings = load_config(config)
+    bundle = ModelBundle.load(settings.model.path)
+    sites = _sites(settings)
+    recount = Recount(site_meant(site, sites), class_name, count, author or _login(), note)
+    recount.check(sites, bundle.classes)
+    topics = Topics(settings.publish.topic_prefix, settings.publish.thing)
+    model = ModelReference.of(bundle)
+    with _ledger(settings, begins=True) as ledger, ledger.transaction() as entry:
+        made = correct(entry, recount, time.time(), topics, model)
+    typer.echo(f"{made.site}, {made.class_name}: {made.count}, was {made.before}")
+
+
+@inventory.command()
+def history(
+    config: ConfigOption,
+    site: SiteOption = None,
+    class_name: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("--class", help="Name of the class. Default: all."),
+    ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Show crossings and what happened in zones, too.")
+    ] = False,
+    limit: Annotated[int, typer.Option(min=1, help="How many to show, the latest ones.")] = 100,
+    as_json: JsonOption = False,
+) -> None:
+    """Show who corrected the stock, when, from what to what; oldest first.
+
+    Example: edgetally inventory history --config edgetally.yaml --all
+    """
+    records: list[Record]
+    with _ledger(load_config(config)) as ledger:
+        if everything:
+            records = ledger.history(site=site, class_name=class_name, limit=limit)
+        else:
+            records = [*ledger.corrections(site=site, class_name=class_name, limit=limit)]
+    if as_json:
+        typer.echo(json.dumps([_record(record) for record in records], indent=2))
+        return
+    for record in records:
+        typer.echo(_line(record))
+    if not records:
+        typer.echo("nothing yet")
+
+
+@contextmanager
+def _ledger(settings: Config, *, begins: bool = False) -> Iterator[Ledger]:
+    """Open the ledger, beside a service that may be running.
+
+    begins: make one where there is none yet.
+    """
+    folder = Folder(settings.storage.path)
+    outbox = settings.publish.outbox
+    is_new = begins and not folder.file.exists()
+    try:
+        if is_new:
+            folder.take()
+        with closing(
+            Ledger(
+                folder.path,
+                sites={camera.name: camera.site for camera in settings.cameras},
+                bounds=OutboxBounds(max_bytes=outbox.max_bytes, max_age=outbox.max_age),
+                beside=not is_new,
+            )
+        ) as ledger:
+            yield ledger
+    except OSError as error:
+        raise InputError(
+            f"storage folder {folder.path}: {error.strerror}; give a writable folder"
+        ) from None
+    finally:
+        folder.leave()
+
+
+def _sites(settings: Config) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(camera.site for camera in settings.cameras))
+
+
+def _login() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):  # no such user, which containers have
+        raise InputError("who you are can't be told; give --author") from None
+
+
+def _show(levels: dict[str, dict[str, StockLevel]], seen: SeenStock) -> None:
+    from edgetally.tuning.table import Column, show_table  # noqa: PLC0415 - loads OpenCV
+
+    rows = [
+        (
+            site,
+            name,
+            *(str(number) for number in _numbers(level)),
+            *("-" if number is None else str(number) for number in (level.seen, level.drift)),
+        )
+        for site, classes in levels.items()
+        for name, level in classes.items()
+    ]
+    figures = ("baseline", "in", "out", "stock", "seen", "drift")
+    columns = [Column("site"), Column("class"), *(Column(name, figures=True) for name in figures)]
+    title = "Stock" if seen.time is None else f"Stock; seen at {_time(seen.time)}"
+    if rows:
+        show_table(title, columns, rows, sys.stdout)
+    else:
+        typer.echo("nothing was counted yet")
+
+
+def _numbers(level: StockLevel) -> tuple[int, int, int, int]:
+    stock = level.stock
+    return stock.baseline, stock.in_, stock.out, stock.count
+
+
+def _as_dict(levels: dict[str, dict[str, StockLevel]]) -> dict[str, Any]:
+    keys = ("baseline", "in", "out", "stock", "seen", "drift")
+    return {
+        site: {
+            name: dict(zip(keys, (*_numbers(level), level.seen, level.drift), strict=True))
+            for name, level in classes.items()
+        }
+        for site, classes in levels.items()
+    }
+
+
+def _record(record: Record) -> dict[str, Any]:
+    shown: dict[str, Any] = {"time": _time(record.time), "site": record.site}
+    match record:
+        case Correction():
+            return shown | {
+                "kind": "correction",
+                "class": record.class_name,
+                "count": record.count,
+                "before": record.before,
+                "author": record.author,
+                "note": record.note,
+                "requestId": record.request_id,
+            }
+        case RecordedCrossing(event=event):
+            return shown | {
+                "kind": event.direction,
+                "class": event.class_name,
+                "camera": event.camera,
+                "line": event.line,
+                "trackId": event.track_id,
+                "score": round(event.score, 4),
+            }
+        case RecordedZoneEvent(event=happened):
+            return shown | {
+                "kind": happened.kind,
+                "class": happened.class_name,
+                "camera": happened.camera,
+                "zone": happened.zone,
+                "trackId": happened.track_id,
+                "seconds": round(happened.seconds, 3),
+            }
+
+
+def _line(record: Record) -> str:
+    begin = f"{_time(record.time)}  {record.site}, "
+    match record:
+        case Correction():
+            note = f": {record.note}" if record.note else ""
+            return (
+                f"{begin}{record.class_name}: {record.count}, was {record.before}, "
+                f"by {record.author}{note}"
+            )
+        case RecordedCrossing(event=event):
+            return f"{begin}{event.class_name}: {event.direction} at {event.camera}, {event.line}"
+        case RecordedZoneEvent(event=happened):
+            return (
+                f"{begin}{happened.class_name}: {happened.kind} at {happened.camera}, "
+                f"{happened.zone}"
+            )
+
+
+def _time(seconds: float | None) -> str | None:
+    if seconds is None:
+        return None
+    return utc(seconds).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,48 @@
+"""`EngineTrouble`: the frames of one camera at which the engine failed, and when that is enough."""
+
+from __future__ import annotations
+
+import logging
+
+from edgetally.errors import EdgetallyError
+
+_MOST = 30  # frames in a row
+_LONGEST = 30.0  # seconds in a row
+_TOLD_FOR = 600.0  # seconds: an engine that fails now and then does not fill the log
+_log = logging.getLogger(__name__)
+
+
+class EngineTrouble:
+    """Counts failures; the first is logged, and those that end the camera are raised.
+
+    dropped: frames so far without a result. problem: what fails, while it does. Times are seconds
+    that never go back.
+    """
+
+    def __init__(self, camera: str) -> None:
+        self.dropped = 0
+        self.problem: str | None = None
+        self._camera = camera
+        self._in_a_row = 0
+        self._since = 0.0
+        self._told: float | None = None
+
+    def worked(self) -> None:
+        """Note a result."""
+        self._in_a_row, self.problem = 0, None
+
+    def failed(self, error: EdgetallyError, now: float) -> None:
+        """Note a frame without one. EdgetallyError where there were 30 in a row, or 30 seconds."""
+        if not self._in_a_row:
+            self._since = now
+        self.dropped += 1
+        self._in_a_row += 1
+        self.problem = str(error)
+        if self._in_a_row >= _MOST or now - self._since >= _LONGEST:
+            frames = "1 frame" if self._in_a_row == 1 else f"{self._in_a_row} frames in a row"
+            raise EdgetallyError(
+                f"camera {self._camera} ends, {frames} came to nothing: {error}"
+            ) from error
+        if self._told is None or now - self._told >= _TOLD_FOR:
+            self._told = now
+            _log.warning("camera %s lost a frame and goes on: %s", self._camera, error)
