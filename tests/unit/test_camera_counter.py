@@ -11,7 +11,7 @@ from edgetally.detections import Detections
 from edgetally.errors import InputError
 
 if TYPE_CHECKING:
-    from edgetally.counting.events import CountEvent
+    from edgetally.counting.events import CountEvent, ZoneEvent
 
 CLASSES = ("blue box", "yellow box")
 CAMERA: dict[str, Any] = {
@@ -120,3 +120,114 @@ def test_what_is_mostly_made_of_weak_detections_is_not_counted(
         is_weak = 2 <= number < 2 + weak_frames
         events += camera.update(one(0.5, y, 0, 0.3 if is_weak else 0.9), number / 8).events
     assert len(events) == crossings
+
+
+def counted(
+    ways: list[list[float | None]], *, fps: float = 5, **line: object
+) -> list[tuple[str, str]]:
+    """Lead boxes down or up the picture, each in its own lane, None where one is missed."""
+    (door,) = CAMERA["lines"]
+    camera = counter(lines=[{**door, **line}])
+    events: list[CountEvent] = []
+    frames = max(map(len, ways))
+    for number in range(frames + round(4 * fps)):
+        seen = [
+            (lane, way[number])
+            for lane, way in enumerate(ways)
+            if number < len(way) and way[number] is not None
+        ]
+        rows = [one(0.2 + 0.3 * lane, y, lane % 2) for lane, y in seen if y is not None]
+        frame = Detections(
+            np.concatenate([row.boxes for row in rows] or [np.zeros((0, 4), np.float32)]),
+            np.full(len(rows), 0.9, np.float32),
+            np.array([lane % 2 for lane, _ in seen], np.int64),
+        )
+        events += camera.update(frame, number / fps).events
+    events += camera.finish()
+    return sorted((event.class_name, event.direction) for event in events)
+
+
+@pytest.mark.parametrize("fps", [3, 5, 10, 25])
+@pytest.mark.parametrize("speed", [0.1, 0.2, 0.3, 0.5, 0.7])
+@pytest.mark.parametrize("lost_before", [0.02, 0.1, 0.2])
+def test_who_is_lost_at_the_line_and_found_within_a_second_is_counted_once(
+    fps: float, speed: float, lost_before: float
+) -> None:
+    """Whether the tracker keeps its hold or takes it for another one."""
+    begin = 0.4 - lost_before
+    end = begin + speed
+    places = np.arange(0.0, 1.0, speed / fps).tolist()
+    down = [None if begin < y < end else y for y in places]
+    whole = np.array([y for y in down if y is not None and 0.08 < y < 0.92])
+    # Of a single sighting nobody knows whether it was one.
+    if min((whole < 0.38).sum(), (whole > 0.42).sum()) > 1:
+        assert counted([down], fps=fps) == [("blue box", "in")]
+        assert counted([down, down[::-1]], fps=fps) == [("blue box", "in"), ("yellow box", "out")]
+
+
+@pytest.mark.parametrize(
+    ("way", "expected"),
+    [
+        pytest.param([*np.linspace(0.1, 0.37, 8), *np.linspace(0.37, 0.1, 8)], [], id="turned"),
+        pytest.param(
+            [*np.linspace(0.1, 0.39, 8), *[0.395, 0.405] * 10, *np.linspace(0.39, 0.1, 8)],
+            [],
+            id="trembled and went back",
+        ),
+        pytest.param(
+            [*np.linspace(0.1, 0.39, 8), *[0.395, 0.405] * 10, *np.linspace(0.41, 0.7, 8)],
+            ["in"],
+            id="trembled and went on",
+        ),
+        pytest.param([*[0.3] * 8, 0.5, *[0.3] * 8], [], id="one misplaced box"),
+        pytest.param([*[0.3] * 8, None, None, None, *[0.3] * 8], [], id="lost and back"),
+        pytest.param(
+            [*np.linspace(0.1, 0.6, 10), *np.linspace(0.6, 0.1, 10)], ["in", "out"], id="in and out"
+        ),
+    ],
+)
+def test_who_comes_to_the_line_is_counted_as_it_went(
+    way: list[float | None], expected: list[str]
+) -> None:
+    assert [direction for _, direction in counted([way])] == expected
+
+
+def test_a_minimum_stay_leaves_out_who_looks_in() -> None:
+    way: list[float | None] = [*np.linspace(0.1, 0.5, 8), *[0.5] * 5, *np.linspace(0.5, 0.1, 8)]
+    assert [direction for _, direction in counted([way])] == ["in", "out"]
+    assert counted([way], minStay=3) == []
+
+
+def test_zones_tell_who_comes_stays_and_goes() -> None:
+    (room,) = CAMERA["zones"]
+    camera = counter(lines=[], zones=[{**room, "loitering": 2}])
+    told: list[ZoneEvent] = []
+    way = [*np.linspace(0.0, 0.7, 8), *[0.7] * 10, *np.linspace(0.7, 0.1, 8), 0.1, 0.1]
+    for number, y in enumerate(way):
+        told += camera.update(one(0.5, y, 1), number / 5).zone_events
+    assert [(event.kind, event.class_name) for event in told] == [
+        ("entered", "yellow box"),
+        ("loitering", "yellow box"),
+        ("left", "yellow box"),
+    ]
+    assert {(event.camera, event.zone, event.track_id) for event in told} == {("dock", "room", 1)}
+    assert [event.time for event in told] == pytest.approx([1.0, 3.0, 4.4], abs=0.21)
+    assert [event.seconds for event in told] == pytest.approx([0.0, 2.0, 3.4], abs=0.21)
+
+
+def test_what_stands_in_a_zone_from_the_start_counts_as_soon_as_it_is_believed() -> None:
+    camera = counter()
+    camera.update(one(0.5, 0.7, 0), 0.0)
+    update = camera.update(one(0.5, 0.7, 0), 0.2)
+    assert update.occupancy == {"room": {"blue box": 1, "yellow box": 0}}
+    assert update.zone_events == ()
+
+
+def test_a_rest_of_the_camera_counts_for_who_stands_in_a_zone() -> None:
+    (room,) = CAMERA["zones"]
+    camera = counter(zones=[{**room, "loitering": 60}])
+    camera.update(one(0.5, 0.7, 0), 0.0)
+    assert camera.update(one(0.5, 0.7, 0), 0.2).zone_events == ()
+    (event,) = camera.update(one(0.5, 0.7, 0), 0.4, rested=100.0).zone_events
+    assert event.kind == "loitering"
+    assert event.seconds == pytest.approx(100.4)

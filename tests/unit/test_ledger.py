@@ -7,13 +7,23 @@ import sys
 import threading
 from collections import Counter
 from contextlib import closing
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import pytest
 
-from edgetally.counting.events import CountEvent
-from edgetally.counting.ledger import FILE_NAME, Ledger
-from edgetally.errors import EdgetallyError, InputError
+from crossing import crossing
+from disk_trouble import damage
+from edgetally.counting.events import ZoneEvent
+from edgetally.counting.ledger import (
+    FILE_NAME,
+    Correction,
+    Ledger,
+    LedgerError,
+    RecordedCrossing,
+    RecordedZoneEvent,
+    Stock,
+)
+from edgetally.errors import InputError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,58 +42,92 @@ while True:
         direction = "in" if number % 3 else "out"
         name = "blue box" if number % 2 else "yellow box"
         entry.add(CountEvent("dock", "door", direction, name, number, number / 5, 0.9, (0.5, 0.4)))
-        entry.enqueue("dock/events", str(number))
+        entry.enqueue("dock/events", str(number), "count_event")
     print(number, flush=True)
 """
 
 
-def event(
-    direction: Literal["in", "out"] = "in", class_name: str = "blue box", line: str = "door"
-) -> CountEvent:
-    return CountEvent(
-        camera="dock",
-        line=line,
-        direction=direction,
-        class_name=class_name,
-        track_id=1,
-        time=2.5,
-        score=0.9,
-        point=(0.5, 0.4),
-    )
-
-
 @pytest.fixture
 def ledger(tmp_path: Path) -> Ledger:
-    return Ledger(tmp_path / "state")
+    (tmp_path / "state").mkdir()
+    return Ledger(tmp_path / "state", sites={"gate": "yard"})
 
 
-def test_a_count_event_changes_the_totals_and_the_stock(ledger: Ledger) -> None:
+def test_a_count_event_changes_the_totals_and_the_stock_of_its_site(ledger: Ledger) -> None:
     with ledger.transaction() as entry:
-        entry.add(event("in"))
-        entry.add(event("in"))
-        entry.add(event("out"))
-        entry.add(event("out", "yellow box", line="hatch"))
+        entry.add(crossing("in"))
+        entry.add(crossing("in"))
+        entry.add(crossing("out"))
+        entry.add(crossing("out", "yellow box", line="hatch"))
+        entry.add(crossing("in", camera="gate"))
         assert entry.totals()["dock"]["door"] == {"blue box": {"in": 2, "out": 1}}
-        assert entry.stock() == {"blue box": 1, "yellow box": -1}
+        assert entry.stock()["site"]["blue box"].count == 1
     assert ledger.totals() == {
         "dock": {
             "door": {"blue box": {"in": 2, "out": 1}},
             "hatch": {"yellow box": {"in": 0, "out": 1}},
-        }
+        },
+        "gate": {"door": {"blue box": {"in": 1, "out": 0}}},
     }
-    assert ledger.stock() == {"blue box": 1, "yellow box": -1}
+    assert ledger.stock() == {
+        "site": {"blue box": Stock(0, 2, 1), "yellow box": Stock(0, 0, 1)},
+        "yard": {"blue box": Stock(0, 1, 0)},
+    }
+
+
+def test_a_recount_makes_the_stock_what_was_counted_and_says_what_it_was(ledger: Ledger) -> None:
+    with ledger.transaction() as entry:
+        entry.add(crossing("in"))
+        entry.add(crossing("out", "yellow box"))
+        blue = entry.correct("site", "blue box", 40, "mia", "recount", 3.0)
+        red = entry.correct("site", "red box", 7, "mia", "", 3.5)
+        entry.add(crossing("in"))
+        entry.add(crossing("out", "red box"))
+    assert (blue.before, red.before) == (1, 0)
+    stock = ledger.stock()["site"]
+    assert {name: each.count for name, each in stock.items()} == {
+        "blue box": 41,
+        "red box": 6,
+        "yellow box": -1,
+    }
+    assert stock["blue box"] == Stock(baseline=39, in_=2, out=0)
+    with ledger.transaction() as entry:
+        assert entry.correct("site", "blue box", 0, "mia", "moved", 4.0).before == 41
+    assert ledger.stock()["site"]["blue box"].count == 0
+    assert ledger.totals()["dock"]["door"]["blue box"] == {"in": 2, "out": 0}
+
+
+def test_the_history_tells_everything_in_its_order(ledger: Ledger) -> None:
+    entered = ZoneEvent("gate", "room", "entered", "blue box", 4, 2.0, 0.0)
+    with ledger.transaction() as entry:
+        entry.add(crossing(time=1.0))
+        entry.add_zone(entered)
+        correction = entry.correct("site", "blue box", 40, "mia", "recount", 3.0)
+        entry.add(crossing("out", time=4.0))
+    everything = [
+        RecordedCrossing("site", crossing(time=1.0)),
+        RecordedZoneEvent("yard", entered),
+        correction,
+        RecordedCrossing("site", crossing("out", time=4.0)),
+    ]
+    assert correction == Correction("site", "blue box", 40, 1, "mia", "recount", 3.0)
+    assert ledger.history() == everything
+    assert ledger.history(limit=2) == everything[2:]
+    assert ledger.history(site="yard") == everything[1:2]
+    assert ledger.history(since=2.0, until=4.0) == everything[1:3]
+    assert ledger.history(class_name="yellow box") == []
 
 
 def test_what_was_recorded_is_there_when_the_ledger_is_opened_again(
     ledger: Ledger, tmp_path: Path
 ) -> None:
     with ledger.transaction() as entry:
-        entry.add(event())
-        entry.enqueue("topic", f"message {entry.next_sequence('stream')}")
+        entry.add(crossing())
+        entry.enqueue("topic", f"message {entry.next_sequence('stream')}", "count_event")
     ledger.close()
     again = Ledger(tmp_path / "state")
-    assert again.stock() == {"blue box": 1}
-    assert [(m.topic, m.body) for m in again.pending(10)] == [("topic", "message 1")]
+    assert again.stock() == {"site": {"blue box": Stock(in_=1)}}
+    assert [(m.topic, m.body) for m in again.pending(None, 10)] == [("topic", "message 1")]
     with again.transaction() as entry:
         assert entry.next_sequence("stream") == 2
 
@@ -94,15 +138,18 @@ def test_an_error_undoes_the_whole_transaction(ledger: Ledger) -> None:
 
     def record_and_fail() -> None:
         with ledger.transaction() as entry:
-            entry.add(event())
+            entry.add(crossing())
+            entry.correct("site", "blue box", 9, "mia", "", 1.0)
             entry.next_sequence("stream")
-            entry.enqueue("topic", "body")
+            entry.enqueue("topic", "body", "count_event")
             raise MessageError
 
     with pytest.raises(MessageError):
         record_and_fail()
-    assert ledger.totals() == {}
-    assert ledger.pending(10) == []
+    assert not ledger.totals()
+    assert not ledger.stock()
+    assert not ledger.history()
+    assert not ledger.pending(None, 10)
     with ledger.transaction() as entry:
         assert entry.next_sequence("stream") == 1
 
@@ -113,38 +160,20 @@ def test_each_stream_has_its_own_sequence(ledger: Ledger) -> None:
     assert numbers == [1, 1, 2, 3]
 
 
-def test_messages_wait_in_order_until_they_are_delivered_and_ids_are_not_used_again(
-    ledger: Ledger,
-) -> None:
-    with ledger.transaction() as entry:
-        for number in range(5):
-            entry.enqueue("topic", str(number))
-    first = ledger.pending(3)
-    assert [message.body for message in first] == ["0", "1", "2"]
-    ledger.delivered([message.id for message in first])
-    rest = ledger.pending(3)
-    assert [message.body for message in rest] == ["3", "4"]
-    ledger.delivered([message.id for message in rest])
-    ledger.delivered([999])
-    with ledger.transaction() as entry:
-        entry.enqueue("topic", "5")
-    assert ledger.pending(3)[0].id > rest[-1].id
-
-
 def test_threads_may_record_at_once(ledger: Ledger) -> None:
     def record() -> None:
         for _ in range(20):
             with ledger.transaction() as entry:
-                entry.add(event())
-                entry.enqueue("topic", str(entry.next_sequence("stream")))
+                entry.add(crossing())
+                entry.enqueue("topic", str(entry.next_sequence("stream")), "count_event")
 
     threads = [threading.Thread(target=record) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert ledger.stock() == {"blue box": 80}
-    assert [int(message.body) for message in ledger.pending(100)] == list(range(1, 81))
+    assert ledger.stock()["site"]["blue box"] == Stock(in_=80)
+    assert [int(message.body) for message in ledger.pending(None, 100)] == list(range(1, 81))
 
 
 def test_a_killed_recorder_loses_nothing_that_it_kept_and_halves_nothing(tmp_path: Path) -> None:
@@ -161,7 +190,7 @@ def test_a_killed_recorder_loses_nothing_that_it_kept_and_halves_nothing(tmp_pat
         assert len(events) >= kept
         assert numbers == list(range(1, len(events) + 1))
         ledger = Ledger(tmp_path)
-        assert [int(message.body) for message in ledger.pending(10_000)] == numbers
+        assert [int(message.body) for message in ledger.pending(None, 10_000)] == numbers
         door = ledger.totals()["dock"]["door"]
         crossed = Counter((name, way) for name, way, _ in events)
         assert door == {
@@ -170,16 +199,11 @@ def test_a_killed_recorder_loses_nothing_that_it_kept_and_halves_nothing(tmp_pat
         ledger.close()
 
 
-def test_a_folder_that_cannot_be_made_is_refused_in_one_line(tmp_path: Path) -> None:
-    (tmp_path / "state").write_text("a file")
-    with pytest.raises(InputError, match=r"storage folder .*state: .*; give a writable folder$"):
-        Ledger(tmp_path / "state")
-
-
-def test_a_file_that_is_no_ledger_is_refused_and_left_as_it_was(tmp_path: Path) -> None:
+def test_a_file_that_is_no_ledger_is_told_as_damaged_and_left_as_it_was(tmp_path: Path) -> None:
     (tmp_path / FILE_NAME).write_text("This is not a database. " * 100)
-    with pytest.raises(InputError, match="not a database"):
+    with pytest.raises(LedgerError, match="not a database") as caught:
         Ledger(tmp_path)
+    assert caught.value.damaged
     assert (tmp_path / FILE_NAME).read_text() == "This is not a database. " * 100
 
 
@@ -191,20 +215,13 @@ def test_a_ledger_of_a_newer_edgetally_is_refused(tmp_path: Path) -> None:
         Ledger(tmp_path)
 
 
-def test_a_ledger_that_cannot_be_written_says_so_in_one_line(
-    ledger: Ledger, tmp_path: Path
-) -> None:
+def test_a_ledger_that_cannot_be_read_says_so_in_one_line(ledger: Ledger, tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "state" / FILE_NAME)) as base:
         base.execute("DROP TABLE totals")
-    with pytest.raises(EdgetallyError, match=r"^ledger .*: no such table: totals; make sure .*$"):
+    with pytest.raises(LedgerError, match=r"^ledger .*: no such table: totals; make sure .*$"):
         ledger.totals()
-
-
-def test_a_folder_belongs_to_one_ledger_at_a_time(ledger: Ledger, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="is in use by another edgetally"):
+    with pytest.raises(LedgerError, match="tables are missing"):
         Ledger(tmp_path / "state")
-    ledger.close()
-    Ledger(tmp_path / "state").close()
 
 
 def test_a_file_of_someone_else_is_left_alone(tmp_path: Path) -> None:
@@ -216,9 +233,104 @@ def test_a_file_of_someone_else_is_left_alone(tmp_path: Path) -> None:
 
 def test_damage_inside_the_file_is_found_when_it_is_opened(tmp_path: Path) -> None:
     Ledger(tmp_path).close()
-    path = tmp_path / FILE_NAME
-    content = bytearray(path.read_bytes())
-    content[4096:] = bytes(byte ^ 0x5A for byte in content[4096:])
-    path.write_bytes(content)
-    with pytest.raises(InputError, match="move it away to begin a new ledger"):
+    damage(tmp_path / FILE_NAME)
+    with pytest.raises(LedgerError) as caught:
         Ledger(tmp_path)
+    assert caught.value.damaged
+
+
+def test_another_process_may_read_and_correct_beside_the_service(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    with ledger.transaction() as entry:
+        entry.add(crossing())
+    beside = Ledger(tmp_path / "state", beside=True)
+    with beside.transaction() as entry:
+        entry.correct("site", "blue box", 12, "mia", "", 3.0)
+        entry.enqueue("topic", "told", "stock")
+    beside.close()
+    assert ledger.stock()["site"]["blue box"].count == 12
+    assert [message.body for message in ledger.pending(None, 5)] == ["told"]
+    with pytest.raises(InputError, match="there is no ledger; start the service once"):
+        Ledger(tmp_path, beside=True)
+    assert not (tmp_path / FILE_NAME).exists()
+
+
+def test_a_ledger_of_the_first_format_is_brought_to_this_one(tmp_path: Path) -> None:
+    write_first_format(tmp_path)
+    with pytest.raises(InputError, match="older format 1; start the service once"):
+        Ledger(tmp_path, beside=True)
+    ledger = Ledger(tmp_path, sites={"gate": "yard"})
+    assert ledger.totals() == {
+        "dock": {"door": {"blue box": {"in": 2, "out": 1}}},
+        "gate": {"door": {"blue box": {"in": 1, "out": 0}}},
+    }
+    assert ledger.stock() == {
+        "site": {"blue box": Stock(0, 2, 1)},
+        "yard": {"blue box": Stock(0, 1, 0)},
+    }
+    assert [record.site for record in ledger.history()] == ["site", "site", "site", "yard"]
+    assert [(m.id, m.body) for m in ledger.pending(None, 9)] == list(enumerate(WAITING, 7))
+    assert [m.id for m in ledger.pending("", 9, urgent=False)] == [8]
+    with ledger.transaction() as entry:
+        assert entry.next_sequence("dock/events") == 4
+    ledger.close()
+    Ledger(tmp_path).close()
+
+
+def test_a_migration_that_is_cut_short_leaves_the_file_as_it_was(tmp_path: Path) -> None:
+    write_first_format(tmp_path)
+    with closing(sqlite3.connect(tmp_path / FILE_NAME)) as base:
+        base.execute("CREATE TABLE corrections (in_the_way)")
+    with pytest.raises(LedgerError, match="corrections already exists"):
+        Ledger(tmp_path)
+    with closing(sqlite3.connect(tmp_path / FILE_NAME)) as base:
+        assert base.execute("PRAGMA user_version").fetchone() == (1,)
+        base.execute("DROP TABLE corrections")
+    assert Ledger(tmp_path).waiting() == 3
+
+
+WAITING = (
+    '{"schema":"edgetally.count_event/1"}',
+    '{"schema":"edgetally.detections/1"}',
+    '{"schema":"edgetally.inventory/1"}',
+)
+
+
+def write_first_format(folder: Path) -> None:
+    """Write what the first release wrote."""
+    with closing(sqlite3.connect(folder / FILE_NAME)) as base:
+        base.executescript(
+            """
+            CREATE TABLE events (
+                id INTEGER PRIMARY KEY, camera TEXT NOT NULL, line TEXT NOT NULL,
+                direction TEXT NOT NULL, class TEXT NOT NULL, track_id INTEGER NOT NULL,
+                time REAL NOT NULL, score REAL NOT NULL, x REAL NOT NULL, y REAL NOT NULL
+            );
+            CREATE TABLE totals (
+                camera TEXT NOT NULL, line TEXT NOT NULL, class TEXT NOT NULL,
+                direction TEXT NOT NULL, count INTEGER NOT NULL,
+                PRIMARY KEY (camera, line, class, direction)
+            );
+            CREATE TABLE sequences (stream TEXT PRIMARY KEY, last INTEGER NOT NULL);
+            CREATE TABLE outbox (
+                id INTEGER PRIMARY KEY AUTOINCREMENT, topic TEXT NOT NULL, body TEXT NOT NULL
+            );
+            PRAGMA user_version = 1;
+            """
+        )
+        ways = (("dock", "in"), ("dock", "in"), ("dock", "out"), ("gate", "in"))
+        for time, (camera, way) in enumerate(ways):
+            base.execute(
+                "INSERT INTO events VALUES (NULL, ?, 'door', ?, 'blue box', 1, ?, 0.9, 0.5, 0.4)",
+                (camera, way, time),
+            )
+            base.execute(
+                "INSERT INTO totals VALUES (?, 'door', 'blue box', ?, 1) "
+                "ON CONFLICT DO UPDATE SET count = count + 1",
+                (camera, way),
+            )
+        base.execute("INSERT INTO sequences VALUES ('dock/events', 3)")
+        for number, body in enumerate(WAITING, 7):
+            base.execute("INSERT INTO outbox VALUES (?, 'topic', ?)", (number, body))
+        base.commit()

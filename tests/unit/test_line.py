@@ -1,61 +1,57 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import pytest
+from followed import Life, track_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgetally.config import LineConfig
 from edgetally.counting.line import Crossing, LineCounter
-from edgetally.counting.track import Box, Sighting, Track
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from edgetally.counting.track import Track
 
 DOWN = {"name": "door", "from": [0.2, 0.5], "to": [0.8, 0.5], "inDirection": [0, 1]}
-Places = Sequence[tuple[float, float] | None]
-"""The centre in each frame, None where the track is unseen."""
-
-
-def box_at(x: float, y: float, size: float) -> Box:
-    return x - size / 2, y - size / 2, x + size / 2, y + size / 2
 
 
 def crossings(
-    places: Places,
+    places: Life,
     line: Mapping[str, object] | None = None,
     *,
     size: float = 0.1,
     ends: str = "gone",
     class_id: int = 0,
     fps: float = 5,
+    rests: Mapping[int, float] | None = None,
 ) -> list[Crossing]:
-    """Lead a track over the places, as a tracker would report it: believed from its second hit."""
+    """Lead a track over the places; rests: seconds of rest before a frame, by its number."""
     counter = LineCounter(LineConfig.model_validate(line or DOWN), ("blue box", "yellow box"))
-    path: list[Sighting] = []
     found: list[Crossing] = []
-    for number, place in enumerate(places):
-        if place is not None:
-            path.append(Sighting(number / fps, box_at(*place, size)))
-        if len(path) > 1:
-            track = Track(
-                id=7,
-                class_id=class_id,
-                box=path[-1].box,
-                score=0.9,
-                velocity=(0.0, 0.0),
-                first_seen=path[0].time,
-                last_seen=path[-1].time,
-                hits=len(path),
-                confident_hits=len(path),
-                is_seen_now=place is not None,
-                path=tuple(path),
-            )
-            found += counter.update([track])
-    return found + (counter.update([]) if ends == "gone" else counter.finish())
+    rested = 0.0
+    for number in range(len(places)):
+        rested += (rests or {}).get(number, 0.0)
+        track = track_of(
+            places[: number + 1],
+            fps=fps,
+            size=size,
+            track_id=7,
+            class_id=class_id,
+            kept=math.inf,
+        )
+        found += counter.update([track] if track else [], number / fps, rested)
+    if ends == "cut off":
+        return found + counter.finish()
+    end = len(places) / fps
+    return found + counter.update([], end, rested) + counter.update([], end + 9, rested)
 
 
-def column(*ys: float | None, x: float = 0.5) -> Places:
+def column(*ys: float | None, x: float = 0.5) -> Life:
     return [None if y is None else (x, y) for y in ys]
 
 
@@ -88,7 +84,7 @@ def column(*ys: float | None, x: float = 0.5) -> Places:
         pytest.param(column(0.1, 0.2, 0.3, 0.4, 0.55), [], id="vanished just beyond it"),
     ],
 )
-def test_a_track_counts_once_when_it_has_changed_sides(places: Places, expected: list[str]) -> None:
+def test_a_track_counts_once_when_it_has_changed_sides(places: Life, expected: list[str]) -> None:
     assert [crossing.direction for crossing in crossings(places)] == expected
 
 
@@ -114,7 +110,7 @@ def test_a_track_counts_once_when_it_has_changed_sides(places: Places, expected:
         ),
     ],
 )
-def test_the_way_must_lead_through_the_line_itself(places: Places, expected: list[str]) -> None:
+def test_the_way_must_lead_through_the_line_itself(places: Life, expected: list[str]) -> None:
     assert [crossing.direction for crossing in crossings(places)] == expected
 
 
@@ -192,7 +188,13 @@ def test_no_trembling_inside_the_band_counts(
     across = (math.cos(angle), math.sin(angle))
     along = (-across[1], across[0])
     ends = [[0.5 + sign * 0.3 * part for part in along] for sign in (-1, 1)]
-    line = {"name": "door", "from": ends[0], "to": ends[1], "inDirection": across}
+    line = {
+        "name": "door",
+        "from": ends[0],
+        "to": ends[1],
+        "inDirection": across,
+        "deadBand": 0.015,
+    }
     way = [-0.2, -0.1] * begins_settled + offsets + [-0.1, -0.2] * begins_settled
     places = [(0.5 + d * across[0], 0.5 + d * across[1]) for d in way]
     assert crossings(places, line) == []
@@ -212,29 +214,157 @@ def test_one_track_does_not_disturb_another() -> None:
     counter = LineCounter(LineConfig.model_validate(DOWN), ("blue box",))
 
     def track(track_id: int, ys: list[float]) -> Track:
-        path = tuple(Sighting(n / 5, box_at(0.5, y, 0.1)) for n, y in enumerate(ys))
-        return Track(
-            id=track_id,
-            class_id=0,
-            box=path[-1].box,
-            score=0.9,
-            velocity=(0.0, 0.0),
-            first_seen=0.0,
-            last_seen=path[-1].time,
-            hits=len(path),
-            confident_hits=len(path),
-            is_seen_now=True,
-            path=path,
-        )
+        followed = track_of([(0.5, y) for y in ys], track_id=track_id)
+        assert followed is not None
+        return followed
 
     down, up = [0.2, 0.4, 0.6, 0.8], [0.8, 0.6, 0.4, 0.2]
     found = [
         crossing
         for end in (2, 3, 4)
-        for crossing in counter.update([track(1, down[:end]), track(2, up[:end])])
+        for crossing in counter.update([track(1, down[:end]), track(2, up[:end])], end / 5)
     ]
     assert [(crossing.track_id, crossing.direction) for crossing in found] == [
         (1, "in"),
         (2, "out"),
     ]
     assert counter.finish() == []
+
+
+# Its middle is never beyond 0.5, its lower edge is from the third frame on.
+LOW = column(0.3, 0.4, 0.46, 0.46, 0.46)
+
+
+@pytest.mark.parametrize(
+    ("anchor", "in_direction", "places", "expected"),
+    [
+        ("centre", [0, 1], LOW, []),
+        ("topCentre", [0, 1], LOW, []),
+        ("bottomCentre", [0, 1], LOW, ["in"]),
+        ("topCentre", [0, -1], column(0.8, 0.7, 0.52, 0.52), ["in"]),
+        ("leftCentre", [0, 1], LOW, []),
+        ("leftCentre", [1, 0], [(x, 0.5) for x in (0.8, 0.7, 0.52, 0.52)], ["out"]),
+        ("rightCentre", [1, 0], [(x, 0.5) for x in (0.2, 0.3, 0.46, 0.46)], ["in"]),
+        ("rightCentre", [1, 0], [(x, 0.5) for x in (0.2, 0.3, 0.42, 0.42)], []),
+    ],
+)
+def test_the_anchor_is_the_point_that_has_to_cross(
+    anchor: str, in_direction: list[float], places: Life, expected: list[str]
+) -> None:
+    ends = ([0.5, 0.2], [0.5, 0.8]) if in_direction[0] else ([0.2, 0.5], [0.8, 0.5])
+    line = {
+        "name": "door",
+        "from": ends[0],
+        "to": ends[1],
+        "inDirection": in_direction,
+        "anchor": anchor,
+    }
+    assert [crossing.direction for crossing in crossings(places, line)] == expected
+
+
+def test_a_crossing_is_where_the_anchor_crossed() -> None:
+    line = {**DOWN, "anchor": "bottomCentre"}
+    (crossing,) = crossings(column(0.25, 0.35, 0.55, 0.65), line, fps=1)
+    assert (*crossing.point, crossing.time) == pytest.approx((0.5, 0.5, 1.5))
+
+
+@pytest.mark.parametrize(
+    ("dead_band", "expected"), [(0.0, ["in", "out"]), (0.05, ["in", "out"]), (0.15, [])]
+)
+def test_within_the_dead_band_nothing_is_decided(dead_band: float, expected: list[str]) -> None:
+    places = column(0.2, 0.3, 0.6, 0.62, 0.6, 0.3, 0.2)
+    found = crossings(places, {**DOWN, "deadBand": dead_band})
+    assert [crossing.direction for crossing in found] == expected
+
+
+N = None
+SECOND = 5  # frames
+
+
+@pytest.mark.parametrize(
+    ("places", "expected"),
+    [
+        pytest.param(column(0.3, 0.4, *[0.6] * 6), ["in"], id="stayed"),
+        pytest.param(column(0.3, 0.4, *[0.6] * 5, 0.4, 0.3), [], id="came back a frame too soon"),
+        pytest.param(column(0.3, 0.4, *[0.6] * 6, 0.4, 0.3), ["in", "out"], id="came back, left"),
+        pytest.param(
+            column(0.3, 0.4, *[0.6] * 6, *[0.4] * 6), ["in", "out"], id="stayed here and there"
+        ),
+        pytest.param(
+            column(*[0.4] * 6, *[0.6] * 3, *[0.4] * 3, *[0.6] * 3, *[0.4] * 6),
+            [],
+            id="swung between the sides",
+        ),
+        pytest.param(
+            column(*[0.4] * 6, *[0.6] * 3, *[0.4] * 3, *[0.6] * 6), ["in"], id="swung, then stayed"
+        ),
+        pytest.param(column(0.3, 0.4, 0.6, 0.6), ["in"], id="ended there"),
+        pytest.param(column(0.3, 0.4, 0.7, 0.9), ["in"], id="left the view there"),
+        pytest.param(column(0.3, 0.4, 0.6, 0.6, 0.4), [], id="last seen here again"),
+        pytest.param(column(0.05, 0.25, 0.45, 0.75), ["in"], id="left the view there at once"),
+        pytest.param(
+            column(0.3, 0.4, 0.6, 0.6, N, N, N, N, N, 0.4, 0.4), [], id="came back unseen"
+        ),
+        pytest.param(
+            column(0.3, 0.4, 0.6, 0.6, N, N, N, 0.6), ["in"], id="stayed, unseen for a while"
+        ),
+        pytest.param(
+            column(0.3, 0.4, 0.6, 0.6, 0.505, 0.505, 0.505, 0.6), ["in"], id="stayed by the line"
+        ),
+        pytest.param(
+            column(0.3, 0.4, 0.6, 0.6, 0.505, 0.505, 0.505, 0.505, 0.4, 0.4),
+            [],
+            id="stood in the door and went back",
+        ),
+        pytest.param(
+            column(0.3, 0.4, 0.6, 0.6, 0.6, 0.3, 0.6, 0.6), ["in"], id="misplaced while it stayed"
+        ),
+    ],
+)
+def test_with_a_minimum_stay_who_comes_back_sooner_never_crossed(
+    places: Life, expected: list[str]
+) -> None:
+    found = crossings(places, {**DOWN, "minStay": 1})
+    assert [crossing.direction for crossing in found] == expected
+
+
+def test_a_minimum_stay_does_not_change_when_it_crossed() -> None:
+    places = column(0.3, 0.4, *[0.6] * 20)
+    (at_once,) = crossings(places)
+    (later,) = crossings(places, {**DOWN, "minStay": 2})
+    assert later == at_once
+
+
+def test_a_stay_counts_when_the_view_ends() -> None:
+    places = column(0.3, 0.4, 0.6, 0.6)
+    found = crossings(places, {**DOWN, "minStay": 30}, ends="cut off")
+    assert [crossing.direction for crossing in found] == ["in"]
+
+
+def test_who_stands_while_the_camera_rests_has_stayed() -> None:
+    line = {**DOWN, "minStay": 5}
+    counter = LineCounter(LineConfig.model_validate(line), ("blue box",))
+    way = column(0.3, 0.4, 0.6, 0.6, 0.6)
+    counted = [
+        len(counter.update([track], number / 5, 10.0 if number == 4 else 0.0))
+        for number in range(1, 5)
+        if (track := track_of(way[: number + 1]))
+    ]
+    assert counted == [0, 0, 0, 1]
+
+
+@settings(max_examples=150, deadline=None)
+@given(_WAYS, st.floats(0, 2))
+def test_on_an_endless_line_a_stay_leaves_out_only_pairs_of_crossings(
+    places: list[tuple[float, float] | None], min_stay: float
+) -> None:
+    """What is left out is a way there and back: IN less OUT stays right."""
+    line = {"name": "door", "from": [0, 0.5], "to": [1, 0.5], "inDirection": [0, 1]}
+    every = [c.direction for c in crossings(places, line)]
+    stayed = [c.direction for c in crossings(places, {**line, "minStay": min_stay})]
+    assert all(one != other for one, other in pairwise(stayed))
+    assert len(stayed) <= len(every)
+    seen = [place[1] - 0.5 for place in places if place is not None]
+    if len(seen) > 1 and min(map(abs, seen[-2:])) > 0.011 and seen[-1] * seen[-2] > 0:
+        net = [way.count("in") - way.count("out") for way in (every, stayed)]
+        assert net[0] == net[1]

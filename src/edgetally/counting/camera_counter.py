@@ -5,10 +5,10 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING
 
-from edgetally.counting.events import CameraUpdate, CountEvent
+from edgetally.counting.events import CameraUpdate, CountEvent, ZoneEvent
 from edgetally.counting.line import Crossing, LineCounter
 from edgetally.counting.tracker import Tracker, TrackerSettings
-from edgetally.counting.zone import Zone
+from edgetally.counting.zone import Stay, Zone
 from edgetally.errors import InputError
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class CameraCounter:
             _check_classes(zone.classes, classes, f"camera {camera.name!r}, zone {zone.name!r}")
         self._camera = camera.name
         self._classes = tuple(classes)
-        self._tracker = Tracker(settings)
+        self._tracker = Tracker(settings, name=camera.name)
         self._lines = {line.name: LineCounter(line, classes) for line in camera.lines}
         self._zones = {zone.name: Zone(zone, classes) for zone in camera.zones}
 
@@ -53,17 +53,26 @@ class CameraCounter:
         detections: Detections,
         time: float,
         confident: NDArray[np.bool_] | None = None,
+        *,
+        rested: float = 0.0,
     ) -> CameraUpdate:
         """Take the detections of one frame at `time` (seconds, never going back).
 
         confident: bool [N], the rows that may begin tracks; absent: as `TrackerSettings` says.
+        rested: seconds so far in which nothing moved, so that no frame was looked at, and which
+        are in no time: tracks do not grow old in them, but what stands in a zone stays there.
         """
         tracked = self._tracker.update(detections, time, confident)
         tracks = self._tracker.tracks
         events = [
             event
             for name, line in self._lines.items()
-            for event in self._events(name, line.update(tracks))
+            for event in self._events(name, line.update(tracks, time, rested))
+        ]
+        zone_events = [
+            self._zone_event(name, stay)
+            for name, zone in self._zones.items()
+            for stay in zone.update(tracks, time, rested)
         ]
         seen = [track.class_id for track in tracks]
         return CameraUpdate(
@@ -71,14 +80,18 @@ class CameraCounter:
             tracks=tracks,
             events=tuple(sorted(events, key=lambda event: event.time)),
             occupancy={
-                name: {self._classes[i]: n for i, n in zone.update(tracks, time).items()}
+                name: {self._classes[i]: n for i, n in zone.occupancy.items()}
                 for name, zone in self._zones.items()
             },
             in_view={name: seen.count(i) for i, name in enumerate(self._classes)},
+            zone_events=tuple(sorted(zone_events, key=lambda event: event.time)),
         )
 
     def finish(self) -> tuple[CountEvent, ...]:
-        """Settle the crossings that are under way when a video ends."""
+        """Settle the crossings that are under way when a video ends.
+
+        What is in a zone then has not left it.
+        """
         return tuple(
             event
             for name, line in self._lines.items()
@@ -99,6 +112,17 @@ class CameraCounter:
             )
             for crossing in crossings
         ]
+
+    def _zone_event(self, zone: str, stay: Stay) -> ZoneEvent:
+        return ZoneEvent(
+            camera=self._camera,
+            zone=zone,
+            kind=stay.kind,
+            class_name=self._classes[stay.class_id],
+            track_id=stay.track_id,
+            time=stay.time,
+            seconds=stay.seconds,
+        )
 
 
 def _check_classes(names: Iterable[str], classes: Sequence[str], where: str) -> None:

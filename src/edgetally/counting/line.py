@@ -2,226 +2,194 @@
 
 from __future__ import annotations
 
+import heapq
 import math
-from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from edgetally.counting.track import Box, Sighting, Track, centre_of, size_of
+from edgetally.counting.continuation import MOTION_SECONDS, farness, goes_on
+from edgetally.counting.geometry import Border
+from edgetally.counting.passage import Crossing, Passage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from edgetally.config import LineConfig
+    from edgetally.counting.track import Sighting, Track
 
-Direction = Literal["in", "out"]
-Vector = tuple[float, float]
+__all__ = ["Crossing", "LineCounter"]
 
-_BAND_PER_SIZE = 0.1  # a large box's centre trembles more than a small one's
-_AGREEMENT = 0.25
-_MAX_STEP = 0.5  # seconds for which a last motion is carried on
-_EDGE = 0.01
-
-
-@dataclass(frozen=True)
-class Crossing:
-    """A track went over the line: where, and when (seconds) between two of its sightings."""
-
-    track_id: int
-    class_id: int
-    direction: Direction
-    time: float
-    point: Vector
-    score: float
+_REMEMBERED = 2.5  # seconds: who was found in time may be believed later
+_MOST_ALIKE = 5  # lost ones that a found one is compared with
 
 
 @dataclass(slots=True)
-class _Passage:
-    """What the line remembers of one track.
+class _Followed:
+    """A track at the line.
 
-    side: where it is settled: 1 IN, -1 OUT, 0 not known; since: its first sighting there;
-    stay: how many. far: sightings on the other side that are not yet believed; approach: the
-    two sightings before them. distance: of the latest sighting, signed as side is.
-    through: when and where the centre last went over the line.
-    withheld: crossings that count once the track is trusted.
+    taken: its sightings so far. waiting: those that its passage did not take yet, with the rests
+    before them. may_be: the lost tracks that it may go on with, each with how far it was found
+    from where that was expected, by id.
     """
 
-    track: Track
+    passage: Passage
     taken: int = 0
-    side: int = 0
-    since: Sighting | None = None
-    stay: int = 0
-    far: list[Sighting] = field(default_factory=list)
-    approach: tuple[Sighting, ...] = ()
-    distance: float | None = None
-    through: tuple[float, Vector] | None = None
-    latest: deque[Sighting] = field(default_factory=lambda: deque(maxlen=2))
-    withheld: list[Crossing] = field(default_factory=list)
+    waiting: list[tuple[Sighting, float]] = field(default_factory=list)
+    may_be: dict[int, float] = field(default_factory=dict)
+
+    @property
+    def track(self) -> Track:
+        """As it was when last among the camera's tracks."""
+        return self.passage.track
+
+    @property
+    def nearest(self) -> tuple[float, int]:
+        """Which of the lost ones it fits best: how far from it, and its id; 0: none."""
+        return min(((far, lost) for lost, far in self.may_be.items()), default=(0.0, 0))
+
+    def see(self, track: Track, rested: float) -> None:
+        """Note what is new of the track."""
+        self.passage.track = track
+        fresh = min(track.hits - self.taken, len(track.path))
+        self.taken = track.hits
+        if fresh:
+            self.waiting += [(sighting, rested) for sighting in track.path[-fresh:]]
+
+    def pass_on(self) -> None:
+        """Let the passage take what waited."""
+        for sighting, rested in self.waiting:
+            self.passage.take(sighting, rested)
+        self.waiting.clear()
 
 
 class LineCounter:
     """Counts the tracks that come from one side of a line and settle on the other.
 
-    A box's centre counts. Around the line lies a dead band in which nothing is decided, so
+    The anchor of the box counts. Around the line lies a dead band in which nothing is decided, so
     trembling on the line or turning back there counts nothing. A side is believed after two
     sightings; a single one, where the same motion leads over the frame's edge in one more step,
     because a fast box is not seen more often. The way must lead through the line itself, not
     through its extension. A track that is unseen for a while keeps its side. What hardly a
     confident detection made counts when the track is trusted, or never.
+
+    With a minimum stay, a crossing counts at a sighting on the far side so long after the first
+    one there, or when the track ends there; who comes back sooner counts neither way.
+
+    A track that ended is gone on with by one that began within a second, if their motions
+    agree (`continuation`). The new one waits with what it did until the old one has ended, so
+    that an object which comes back in its own place is never another's beginning.
     """
 
-    def __init__(
-        self, line: LineConfig, classes: Sequence[str], *, dead_band: float = 0.015
-    ) -> None:
-        """Count over `line`; `classes` are the model's.
-
-        dead_band: half its width, in 0-1 of the frame; at least a tenth of the box's size.
-        """
-        along = _minus(line.end, line.start)
-        self._start = line.start
-        self._length = math.hypot(*along)
-        self._along = (along[0] / self._length, along[1] / self._length)
-        across = (-self._along[1], self._along[0])
-        sign = math.copysign(1, _dot(across, line.in_direction))
-        self._normal = (sign * across[0], sign * across[1])
+    def __init__(self, line: LineConfig, classes: Sequence[str]) -> None:
+        """Count over `line`; `classes` are the model's."""
+        self._line = line
+        self._border = Border(line)
         self._class_ids = {
             index for index, name in enumerate(classes) if not line.classes or name in line.classes
         }
-        self._dead_band = dead_band
-        self._passages: dict[int, _Passage] = {}
+        self._followed: dict[int, _Followed] = {}
 
-    def update(self, tracks: Iterable[Track]) -> list[Crossing]:
-        """Take a camera's tracks after a frame; return who has crossed.
+    def update(self, tracks: Iterable[Track], time: float, rested: float = 0.0) -> list[Crossing]:
+        """Take a camera's tracks after a frame at `time` (seconds); return who has crossed.
 
-        A track that is no longer among them has ended.
+        A track that is no longer among them has ended. rested: seconds so far in which nothing
+        moved, and which are in no time.
         """
+        current = {track.id: track for track in tracks}
+        for track_id, track in current.items():
+            followed = self._followed.get(track_id)
+            if followed is None:
+                followed = self._followed[track_id] = self._begun(track)
+            followed.see(track, rested)
+            if not followed.may_be:
+                followed.pass_on()
+        for track_id, followed in self._followed.items():
+            followed.passage.is_over = track_id not in current
+        self._rejoin()
         crossings: list[Crossing] = []
-        current = set()
-        for track in tracks:
-            current.add(track.id)
-            passage = self._passages.get(track.id)
-            if passage is None:
-                passage = self._passages[track.id] = _Passage(track)
-            passage.track = track
-            fresh = min(track.hits - passage.taken, len(track.path))
-            passage.taken = track.hits
-            for sighting in track.path[len(track.path) - fresh :]:
-                self._take(passage, sighting)
-            if passage.withheld:
-                crossings += _released(passage)
-        for track_id in sorted(self._passages.keys() - current):
-            crossings += self._ended(self._passages.pop(track_id), is_cut_off=False)
-        return crossings
+        wanted = {lost_id for followed in self._followed.values() for lost_id in followed.may_be}
+        for track_id, followed in [*self._followed.items()]:
+            passage = followed.passage
+            crossings += passage.counted()
+            if passage.is_over and track_id not in wanted and _is_gone(followed, time):
+                del self._followed[track_id]
+                crossings += passage.end(is_cut_off=False)
+        return self._counting(crossings)
 
     def finish(self) -> list[Crossing]:
         """End every track, because the video ends; return who has crossed in its last frame."""
-        passages, self._passages = self._passages, {}
-        return [c for passage in passages.values() for c in self._ended(passage, is_cut_off=True)]
+        cut_off = [f.track.id for f in self._followed.values() if not f.passage.is_over]
+        for followed in self._followed.values():
+            followed.passage.is_over = True
+        self._rejoin()
+        passages = [followed.passage for followed in self._followed.values()]
+        self._followed.clear()
+        crossings = [p.end(is_cut_off=p.track.id in cut_off) for p in passages]
+        return self._counting(crossing for some in crossings for crossing in some)
 
-    def _take(self, passage: _Passage, sighting: Sighting) -> None:
-        distance, before = self._distance(sighting), passage.distance
-        passage.distance = distance
-        if before is not None and (before < 0) != (distance < 0):
-            share = before / (before - distance)
-            passage.through = _between(passage.latest[-1], sighting, share)
-        band = max(self._dead_band, _BAND_PER_SIZE * size_of(sighting.box))
-        side = 0 if abs(distance) <= band else 1 if distance > 0 else -1
-        if side and passage.side in {0, side}:
-            passage.side = side
-            passage.since = passage.since or sighting
-            passage.stay += 1
-            passage.far.clear()
-        elif side:
-            if not passage.far:
-                passage.approach = tuple(passage.latest)
-            passage.far.append(sighting)
-            if len(passage.far) == 2:
-                if self._came_credibly(passage):
-                    passage.withheld += self._crossing(passage)
-                passage.side, passage.since, passage.stay = side, passage.far[0], 2
-                passage.far.clear()
-        passage.latest.append(sighting)
+    def _counting(self, crossings: Iterable[Crossing]) -> list[Crossing]:
+        return [crossing for crossing in crossings if crossing.class_id in self._class_ids]
 
-    def _ended(self, passage: _Passage, *, is_cut_off: bool) -> list[Crossing]:
-        passage.withheld += self._last_crossing(passage, is_cut_off=is_cut_off)
-        return _released(passage)
-
-    def _last_crossing(self, passage: _Passage, *, is_cut_off: bool) -> list[Crossing]:
-        """Decide on a track that was seen on the far side once and never again."""
-        if not passage.far or not self._came_credibly(passage):
-            return []
-        far, last = passage.far[0], passage.approach[-1]
-        step = _velocity(last, far)
-        if len(passage.approach) == 2 and not self._agree(
-            _velocity(passage.approach[0], last), step, -passage.side
-        ):
-            return []
-        is_leaving = _reaches_edge(far.box, step, min(far.time - last.time, _MAX_STEP))
-        return self._crossing(passage) if is_leaving or is_cut_off else []
-
-    def _came_credibly(self, passage: _Passage) -> bool:
-        if passage.stay >= 2 or passage.since is None:
-            return True
-        first, last = passage.far[0], passage.approach[-1]
-        step = _velocity(last, first)
-        seconds = min(first.time - last.time, _MAX_STEP)
-        if _reaches_edge(passage.since.box, (-step[0], -step[1]), seconds):
-            return True
-        return len(passage.far) == 2 and self._agree(
-            step, _velocity(first, passage.far[1]), -passage.side
+    def _begun(self, track: Track) -> _Followed:
+        alike = [
+            (farness(lost.track.path, track.path[0]), lost_id)
+            for lost_id, lost in self._followed.items()
+            if _may_be(lost.track, track)
+        ]
+        nearest = heapq.nsmallest(_MOST_ALIKE, alike)
+        return _Followed(
+            Passage(track, self._line, self._border),
+            may_be={lost_id: far for far, lost_id in nearest if far < math.inf},
         )
 
-    def _agree(self, one: Vector, other: Vector, side: int) -> bool:
-        """Whether both motions lead to that side, and similarly fast."""
-        speeds = side * _dot(self._normal, one), side * _dot(self._normal, other)
-        return min(speeds) > 0 and min(speeds) >= _AGREEMENT * max(speeds)
+    def _rejoin(self) -> None:
+        """Let each track that waits go on, as another one or as itself, once that is known."""
+        waiting = [followed for followed in self._followed.values() if followed.may_be]
+        while waiting:
+            for found in waiting:
+                self._leave_out_who_is_there(found)
+            ready = [found for found in waiting if self._is_known(found)]
+            for found in sorted(ready, key=lambda found: found.nearest):
+                self._go_on(found)
+            waiting = [found for found in waiting if found.waiting] if ready else []
 
-    def _crossing(self, passage: _Passage) -> list[Crossing]:
-        if passage.through is None or passage.track.class_id not in self._class_ids:
-            return []
-        time, point = passage.through
-        if not 0 <= _dot(self._along, _minus(point, self._start)) <= self._length:
-            return []
-        track = passage.track
-        direction: Direction = "out" if passage.side > 0 else "in"
-        return [Crossing(track.id, track.class_id, direction, time, point, track.score)]
+    def _leave_out_who_is_there(self, found: _Followed) -> None:
+        """Forget those that it can't be: who was seen again, or went on as another one."""
+        found.may_be = {
+            lost_id: far
+            for lost_id, far in found.may_be.items()
+            if lost_id in self._followed and _may_be(self._followed[lost_id].track, found.track)
+        }
 
-    def _distance(self, sighting: Sighting) -> float:
-        (x, y), start, normal = centre_of(sighting.box), self._start, self._normal
-        return normal[0] * (x - start[0]) + normal[1] * (y - start[1])
+    def _is_known(self, found: _Followed) -> bool:
+        """Whether its motion is known, and all that it may be have ended, as who they were."""
+        lost = [self._followed[lost_id] for lost_id in found.may_be]
+        if not all(one.passage.is_over and not one.waiting for one in lost):
+            return False
+        (first, _), (last, _) = found.waiting[0], found.waiting[-1]
+        is_watched = last.time - first.time >= MOTION_SECONDS
+        return not lost or is_watched or found.passage.is_over
 
-
-def _released(passage: _Passage) -> list[Crossing]:
-    if not passage.track.is_trusted:
-        return []
-    released, passage.withheld = passage.withheld, []
-    return released
-
-
-def _dot(one: Vector, other: Vector) -> float:
-    return one[0] * other[0] + one[1] * other[1]
-
-
-def _minus(one: Vector, other: Vector) -> Vector:
-    return one[0] - other[0], one[1] - other[1]
-
-
-def _between(before: Sighting, after: Sighting, share: float) -> tuple[float, Vector]:
-    start, way = centre_of(before.box), _minus(centre_of(after.box), centre_of(before.box))
-    point = (start[0] + share * way[0], start[1] + share * way[1])
-    return before.time + share * (after.time - before.time), point
-
-
-def _velocity(before: Sighting, after: Sighting) -> Vector:
-    way = _minus(centre_of(after.box), centre_of(before.box))
-    seconds = max(after.time - before.time, 1e-3)
-    return way[0] / seconds, way[1] / seconds
+    def _go_on(self, found: _Followed) -> None:
+        self._leave_out_who_is_there(found)
+        _, lost_id = found.nearest
+        lost = self._followed.get(lost_id)
+        sightings = [sighting for sighting, _ in found.waiting]
+        if lost and lost.track.is_trusted and goes_on(lost.track.path, sightings):
+            found.passage.take_over(lost.passage)
+            del self._followed[lost_id]
+        found.may_be.clear()
+        found.pass_on()
 
 
-def _reaches_edge(box: Box, velocity: Vector, seconds: float) -> bool:
-    """Whether the box, moving on, comes to the edge of the frame that it moves towards."""
-    axis = 0 if abs(velocity[0]) >= abs(velocity[1]) else 1
-    way = velocity[axis] * seconds
-    if way < 0:
-        return box[axis] + way <= _EDGE
-    return way > 0 and box[axis + 2] + way >= 1 - _EDGE
+def _is_gone(lost: _Followed, time: float) -> bool:
+    """Whether nobody will go on with a track that has ended."""
+    if lost.waiting:
+        return False
+    is_lost = lost.passage.side and lost.track.is_trusted and not lost.passage.is_leaving
+    return not is_lost or time - lost.track.last_seen > _REMEMBERED
+
+
+def _may_be(lost: Track, found: Track) -> bool:
+    """Whether a track was lost before the other was found, and is of its class."""
+    return lost.class_id == found.class_id and lost.last_seen < found.first_seen

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 Box = tuple[float, float, float, float]
 """(xmin, ymin, xmax, ymax) in 0-1 of the frame."""
@@ -29,7 +29,7 @@ class Sighting(NamedTuple):  # made for each track in each frame, hence no datac
 class Track(NamedTuple):
     """A followed object at one moment.
 
-    class_id: what the object was called most, weighted by score.
+    class_id: what the object was called, weighted by score; it changes only on clear evidence.
     box: where it was detected, or where it is believed to be while unseen.
     score: of its latest detection.
     velocity: of the centre, in frames a second (x, y).
@@ -50,6 +50,19 @@ class Track(NamedTuple):
     path: tuple[Sighting, ...]
 
     @property
+    def state(self) -> Literal["confirmed", "waiting"]:
+        """Seen in the latest frame, or expected at `box`; what is tentative is no track yet."""
+        return "confirmed" if self.is_seen_now else "waiting"
+
+    @property
     def is_trusted(self) -> bool:
         """Whether at least half of its detections are confident: else it may be no object."""
         return 2 * self.confident_hits >= self.hits
+
+
+class EndedTrack(NamedTuple):
+    """A track that is no longer followed; reason: why, in one line."""
+
+    id: int
+    class_id: int
+    reason: str
