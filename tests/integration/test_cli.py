@@ -54,7 +54,7 @@ def bundle_folder(bundle: ModelBundle, tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    "command", ["convert", "inspect", "tune", "run", "detect", "demo", "version"]
+    "command", ["convert", "inspect", "tune", "run", "detect", "demo", "inventory", "version"]
 )
 def test_every_command_explains_itself(command: str) -> None:
     done = edgetally(command, "--help")

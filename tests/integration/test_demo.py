@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import cv2
+import jsonschema
 import numpy as np
 import pytest
 from mxnet_oracle import as_rows, assert_same, whole_model
@@ -76,6 +77,19 @@ def test_the_demo_publishes_each_crossing_once_and_when_it_happened(results: Pat
     true = sorted((row["class"], row["direction"], row["time"]) for row in crossings)
     assert [row[:2] for row in found] == [row[:2] for row in true]
     assert [row[2] for row in found] == pytest.approx([row[2] for row in true], abs=0.5)
+
+
+def test_every_message_of_the_demo_follows_its_schema(results: Path) -> None:
+    lines = (results / "messages.jsonl").read_text().splitlines()
+    messages = [json.loads(line)["message"] for line in lines]
+    for message in messages:
+        name = message["schema"].removeprefix("edgetally.").removesuffix("/1")
+        schema = json.loads((ROOT / "docs" / "schemas" / f"{name}.json").read_text())
+        jsonschema.validate(message, schema)
+    kinds = {message["schema"] for message in messages}
+    assert kinds >= {
+        f"edgetally.{name}/1" for name in ("detections", "count_event", "inventory", "health")
+    }
 
 
 def test_the_demo_fails_when_the_truth_is_another(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ pytest.importorskip("atheris", reason="atheris has no wheel for this Python")
 FUZZERS = Path(__file__).parents[1] / "fuzz"
 
 
-@pytest.mark.parametrize("name", ["fuzz_params", "fuzz_symbol", "fuzz_archive"])
+@pytest.mark.parametrize("name", ["fuzz_params", "fuzz_symbol", "fuzz_archive", "fuzz_request"])
 def test_only_bad_input_comes_out_of_hostile_bytes(name: str, tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, FUZZERS / f"{name}.py", "-atheris_runs=3000", "-seed=1"],

@@ -137,7 +137,7 @@ def test_the_last_messages_are_the_totals_and_a_goodbye(
 def test_nothing_waits_in_the_outbox_after_a_run(bundle: ModelBundle, tmp_path: Path) -> None:
     Service(configured(bundle, tmp_path)).run()
     ledger = Ledger(tmp_path / "state")
-    assert ledger.pending(1) == []
+    assert ledger.pending(None, 1) == []
     ledger.close()
 
 

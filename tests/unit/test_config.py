@@ -183,6 +183,7 @@ def test_a_string_that_holds_a_number_is_that_number(
         (("cameras", 0, "name"), "a\nb", "cameras[0].name: expected a name without"),
         (("cameras", 0, "name"), "a\0b", "cameras[0].name: expected a name without"),
         (("cameras", 0, "name"), "x" * 65, "cameras[0].name: expected at most 64 characters"),
+        (("cameras", 0, "name"), "inventory", "cameras[0]: no camera can be named 'inventory'"),
         (("cameras", 0, "source"), "", "cameras[0].source: expected"),
         (("cameras", 0, "source"), "a\0b", "cameras[0].source: expected"),
         (("cameras", 0, "maxFrames"), 1.5, "cameras[0].maxFrames: expected a whole number, got"),

@@ -46,7 +46,8 @@ def lines_of(path: Path) -> list[object]:
 def test_jsonl_writes_each_message_as_it_is_beside_its_topic(tmp_path: Path) -> None:
     path = tmp_path / "new" / "folder" / "messages.jsonl"
     (transport,) = create(None, {"type": "jsonl", "path": str(path)})
-    transport.send("edgetally/a/door", '{"class":"Körper","score":1.0}')
+    sent = transport.send("edgetally/a/door", '{"class":"Körper","score":1.0}')
+    assert sent.done()
     assert path.read_text(encoding="utf-8") == (  # on disk before the file is closed
         '{"topic":"edgetally/a/door","message":{"class":"Körper","score":1.0}}\n'
     )
@@ -74,6 +75,26 @@ def test_jsonl_ends_a_line_that_a_crash_cut_short(tmp_path: Path) -> None:
     assert json.loads(whole) == {"topic": "t", "message": {}}
     assert torn == '{"topic":"t","mess'
     assert [json.loads(line)["message"] for line in rest] == [{"n": 1}, {"n": 2}]
+
+
+@pytest.mark.parametrize("is_moved", [True, False])
+def test_jsonl_begins_a_new_file_where_the_old_one_was_moved_or_deleted(
+    is_moved: bool, tmp_path: Path
+) -> None:
+    path = tmp_path / "folder" / "messages.jsonl"
+    transport = JsonlTransport(path)
+    transport.send("t", '{"n":1}')
+    if is_moved:
+        path.rename(tmp_path / "messages.jsonl.1")
+        path.write_text('{"topic":"t","mess')  # someone else's, cut short
+    else:
+        path.unlink()
+        path.parent.rmdir()
+    transport.send("t", '{"n":2}')
+    transport.close()
+    assert json.loads(path.read_text().splitlines()[-1]) == {"topic": "t", "message": {"n": 2}}
+    if is_moved:
+        assert lines_of(tmp_path / "messages.jsonl.1") == [{"topic": "t", "message": {"n": 1}}]
 
 
 def test_a_file_that_cannot_be_opened_is_one_line_for_the_user(tmp_path: Path) -> None:
@@ -156,3 +177,18 @@ def test_when_one_transport_cannot_be_made_none_is_left_open(tmp_path: Path) -> 
     with pytest.raises(InputError) as caught:
         create(None, {"type": "jsonl", "path": str(good)}, {"type": "jsonl", "path": "/"})
     assert good not in held_open(), caught  # whose frames keep what was made
+
+
+def test_a_transport_that_is_there_twice_is_refused() -> None:
+    with pytest.raises(InputError, match=r"publish\.transports: console is there twice; keep one"):
+        create(io.StringIO(), {"type": "console"}, {"type": "console"})
+
+
+def test_each_transport_has_a_name_that_stays_the_same(tmp_path: Path) -> None:
+    paths = [str(tmp_path / name) for name in ("a.jsonl", "b.jsonl")]
+    configs = [{"type": "jsonl", "path": path} for path in paths]
+    names = [
+        [transport.name for transport in create(io.StringIO(), {"type": "console"}, *configs)]
+        for _ in range(2)
+    ]
+    assert names[0] == names[1] == ["console", *(f"jsonl {path}" for path in paths)]

@@ -54,7 +54,7 @@ class PacedEngine:
         done.set_result(self.infer(batch))
         return done
 
-    def close(self) -> None:
+    def close(self, patience: float = 0.0) -> None:
         pass
 
 

@@ -48,11 +48,14 @@ class OutboxConfig(Section):
 
     max_bytes: Annotated[int, Field(ge=65536), NoSwitch] = Field(
         100_000_000,
-        description="Bytes of messages that wait at most; then detections go first, then health, "
-        "then older totals, then zone events, count events last.",
+        description="Bytes of messages that wait at most. Where it is more, these are dropped, "
+        "the oldest of each kind first: detections, health, answers about inference, answers "
+        "about corrections, all totals but the newest, zone events, count events, and the events "
+        "of corrected stock last.",
     )
     max_age: Annotated[float, Field(gt=0), NoSwitch] = Field(
-        604_800.0, description="Seconds that detections, health and older totals wait at most."
+        604_800.0,
+        description="Seconds that detections, health, answers and older totals wait at most.",
     )
     max_publish_rate: Annotated[float, Field(gt=0), NoSwitch] = Field(
         50.0, description="Messages a second that leave, at most, of those that had to wait."

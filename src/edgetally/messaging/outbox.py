@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
 
 class OutboxEntry(Protocol):
@@ -25,10 +25,34 @@ class OutboxEntry(Protocol):
 
 
 class Outbox(Protocol):
-    """What `Publisher` drains, from a thread of its own."""
+    """What `Publisher` drains, from threads of its own."""
 
-    def pending(self, limit: int) -> Sequence[OutboxEntry]:
-        """Return up to `limit` messages that are not delivered yet, lowest id first."""
+    def register(self, transports: Sequence[str]) -> None:
+        """Let messages wait for these transports, and for no others any more."""
 
-    def delivered(self, ids: Sequence[int]) -> None:
-        """Forget messages that reached every transport."""
+    def newest(self) -> int:
+        """Return the id of the message that was put in last; 0 where none waits."""
+
+    def pending(
+        self,
+        transport: str,
+        limit: int,
+        *,
+        after: int = 0,
+        until: int | None = None,
+        urgent: bool | None = None,
+        without: Collection[str] = (),
+    ) -> Sequence[OutboxEntry]:
+        """Return messages that wait for a transport, lowest id first: after < id <= until.
+
+        urgent: False: detections alone, True: all but them, None: all. without: topics left out.
+        """
+
+    def delivered(self, transport: str, ids: Sequence[int]) -> None:
+        """Note that a transport delivered messages; they go once every transport did."""
+
+    def refused(self, transport: str, ids: Sequence[int]) -> None:
+        """Note that a transport will never take messages, and count them as dropped."""
+
+    def waiting(self, transport: str) -> int:
+        """Count the messages that wait for a transport."""

@@ -1,14 +1,12 @@
-"""From `Detections` to messages, cut to the size that AWS IoT takes."""
+"""From `Detections` to messages."""
 
 from __future__ import annotations
 
-import bisect
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from edgetally.messaging.messages import (
-    MAX_BYTES,
     Box,
     DetectedObject,
     DetectionsMessage,
@@ -24,8 +22,6 @@ if TYPE_CHECKING:
 
     from edgetally.detections import Detections
 
-_Seen = TypeVar("_Seen", DetectionsMessage, InferenceResultMessage)
-
 
 def detections_message(
     detections: Detections,
@@ -40,11 +36,9 @@ def detections_message(
 ) -> DetectionsMessage:
     """Tell what was seen in a frame, at `time` in seconds since the Unix epoch.
 
-    Boxes are clipped to the frame. Where the message would exceed `MAX_BYTES`, the objects of
-    the lowest scores are left out, and counted in `truncated`. ValueError for numbers that are
-    not finite.
+    Boxes are clipped to the frame. ValueError for numbers that are not finite.
     """
-    message = DetectionsMessage(
+    return DetectionsMessage(
         time=utc(time),
         thing=thing,
         camera=camera,
@@ -53,7 +47,6 @@ def detections_message(
         frame=frame,
         detections=_objects(detections, classes, frame),
     )
-    return _fitted(message)
 
 
 def inference_result_message(
@@ -64,12 +57,12 @@ def inference_result_message(
     frame: FrameReference,
     time: float,
     thing: str,
-    camera: str,
+    camera: str | None,
     sequence: int,
     model: ModelReference,
 ) -> InferenceResultMessage:
-    """Answer a request, as `detections_message` would tell it."""
-    message = InferenceResultMessage(
+    """Answer a request, as `detections_message` would tell it; camera: None: a picture's."""
+    return InferenceResultMessage(
         time=utc(time),
         thing=thing,
         camera=camera,
@@ -79,7 +72,6 @@ def inference_result_message(
         frame=frame,
         detections=_objects(detections, classes, frame),
     )
-    return _fitted(message)
 
 
 def _objects(
@@ -103,25 +95,3 @@ def _objects(
             zip(boxes.tolist(), corners.tolist(), strict=True)
         )
     )
-
-
-def _fitted(message: _Seen) -> _Seen:
-    objects = message.detections
-    by_score = sorted(range(len(objects)), key=lambda row: -objects[row].score)
-
-    def of_best(count: int) -> _Seen:
-        kept = sorted(by_score[:count])
-        return message.model_copy(
-            update={
-                "detections": tuple(objects[row] for row in kept),
-                "truncated": len(objects) - count,
-            }
-        )
-
-    def size(count: int) -> int:
-        return len(of_best(count).model_dump_json(by_alias=True).encode())
-
-    if size(len(objects)) <= MAX_BYTES:
-        return message
-    fitting = bisect.bisect_right(range(len(objects) + 1), MAX_BYTES, key=size) - 1
-    return of_best(max(fitting, 0))

@@ -38,13 +38,28 @@ class Topics:
         return f"{self.prefix}/{self.thing}/{camera}/detections"
 
     def events(self, camera: str) -> str:
-        """Topic of a camera's `edgetally.count_event/1`."""
+        """Topic of a camera's `edgetally.count_event/1` and `edgetally.zone_event/1`."""
         return f"{self.prefix}/{self.thing}/{camera}/events"
 
     @property
     def inventory(self) -> str:
         """Topic of `edgetally.inventory/1`."""
         return f"{self.prefix}/{self.thing}/inventory"
+
+    @property
+    def stock_events(self) -> str:
+        """Topic of `edgetally.stock_event/1`."""
+        return f"{self.prefix}/{self.thing}/inventory/events"
+
+    @property
+    def inventory_set(self) -> str:
+        """Topic that corrections of the stock arrive on."""
+        return f"{self.prefix}/{self.thing}/inventory/set"
+
+    @property
+    def inventory_response(self) -> str:
+        """Topic of `edgetally.inventory_response/1`."""
+        return f"{self.prefix}/{self.thing}/inventory/response"
 
     @property
     def health(self) -> str:

@@ -6,14 +6,19 @@ import logging
 import threading
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
+from edgetally.counting.events import CountEvent, ZoneEvent
+from edgetally.errors import EdgetallyError, InputError
 from edgetally.messaging.messages import CameraHealth
 from edgetally.service.counting_time import CountingTime
+from edgetally.service.engine_trouble import EngineTrouble
 from edgetally.service.intake import Intake
 from edgetally.service.pace import Pace, Progress
+from edgetally.service.patience import OVERDUE, Patience, is_overdue
 from edgetally.service.recorder import published
 from edgetally.service.settling import Settling
+from edgetally.shortened import shortened
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -24,14 +29,18 @@ if TYPE_CHECKING:
     from edgetally.capture import Camera, CameraState, Frame
     from edgetally.config import CameraConfig
     from edgetally.counting.camera_counter import CameraCounter
-    from edgetally.counting.events import CameraUpdate, CountEvent
+    from edgetally.counting.events import CameraUpdate
+    from edgetally.detections import Detections
     from edgetally.detector import Detector
     from edgetally.service.intake import Look
     from edgetally.service.recorder import Recorder
     from edgetally.service.turns import Turns
 
+_Event = TypeVar("_Event", CountEvent, ZoneEvent)
 _log = logging.getLogger(__name__)
 _BEHIND = "newer"  # why a frame is dropped when the device can't keep up
+_FAILED = "engine"  # why one is dropped that the engine gives no result for
+_GRACE = 2.0  # seconds until a loop that is stopped leaves what the engine still owes
 
 
 class CameraLoop(threading.Thread):
@@ -70,6 +79,13 @@ class CameraLoop(threading.Thread):
         self._clock = clock
         self._on_frame, self._on_event, self._notify = on_frame, on_event, notify
         self._intake = Intake(config, camera, detector, turns, ahead=ahead, clock=clock)
+        self._config, self._engine = (
+            config,
+            f"engine {detector.engine_name} at {detector.precision}",
+        )
+        self._trouble = EngineTrouble(camera.name)
+        self._patience = Patience()
+        self._overdue_told = False
         self._time = CountingTime()
         self._settling = Settling()
         self._pace = Pace()
@@ -82,7 +98,12 @@ class CameraLoop(threading.Thread):
         try:
             try:
                 for look in self._intake:
-                    self._count(look)
+                    if (found := self._found(look)) is not None:
+                        self._count(look, found)
+                if self._trouble.problem and not self.processed:
+                    raise EdgetallyError(
+                        f"camera {self.camera.name} counted no frame: {self._trouble.problem}"
+                    )
             finally:  # what a camera saw before it broke still counts
                 self._finish()
         except Exception as error:  # noqa: BLE001 - the service tells it
@@ -94,14 +115,17 @@ class CameraLoop(threading.Thread):
             self.measure()
 
     def stop(self) -> None:
-        """End the camera; what it gave before is still counted."""
+        """End the camera; what it gave before is still counted, if the engine gives it soon."""
+        self._patience.end(_GRACE)
         self._intake.close()
         self.camera.stop()
 
     @property
     def state(self) -> CameraState | Literal["failed"]:
-        """The camera's state, or failed where the loop broke."""
-        return "failed" if self.error is not None else self.camera.state
+        """The camera's state; failed where the loop broke, stalled where the engine hangs."""
+        if self.error is not None:
+            return "failed"
+        return "stalled" if self._is_overdue else self.camera.state
 
     @property
     def condition(self) -> tuple[str, int]:
@@ -110,12 +134,21 @@ class CameraLoop(threading.Thread):
 
     def measure(self) -> None:
         """Take a sample for the rates that `health` tells."""
-        self._pace.note(Progress(time.monotonic(), self.processed, self._dropped()[_BEHIND]))
+        counters, is_streaming = self.camera.counters, self.camera.state == "streaming"
+        self._pace.note(
+            Progress(
+                time.monotonic(),
+                self.processed,
+                self._intake.still,
+                self._dropped()[_BEHIND],
+                counters.reconnects if is_streaming and self._has_own_pace else None,
+            )
+        )
+        self._tell_if_overdue()
 
     def health(self) -> CameraHealth:
         """How the camera is doing."""
         counters = self.camera.counters
-        fps_processed, shortfall = self._pace.rates()
         return CameraHealth(
             state=self.state,
             captured=counters.captured,
@@ -125,24 +158,75 @@ class CameraLoop(threading.Thread):
             reconnects=counters.reconnects,
             frame_age=counters.frame_age,
             fps_wanted=self.camera.fps,
-            fps_processed=fps_processed,
-            shortfall=shortfall,
+            fps_processed=self._pace.processed(),
+            shortfall=self._pace.shortfall(self.camera.fps),
             latency=self._pace.latency(),
+            problem=self._problem(),
         )
 
     def _dropped(self) -> dict[str, int]:
         dropped = dict(self.camera.counters.dropped)
         dropped[_BEHIND] = dropped.get(_BEHIND, 0) + self._intake.outdated
+        dropped[_FAILED] = self._trouble.dropped
         return dropped
 
-    def _count(self, look: Look) -> None:
-        found, frame = look.detections(), look.frame
+    @property
+    def _has_own_pace(self) -> bool:
+        # An image of a watched folder, and a file's frame, waits for its turn.
+        if self._config.buffer == "newest":
+            return True
+        return self.camera.is_live and not self._config.watch
+
+    @property
+    def _is_overdue(self) -> bool:
+        return is_overdue(self._patience.since) or is_overdue(self._intake.waits_since)
+
+    def _tell_if_overdue(self) -> None:
+        was_told, self._overdue_told = self._overdue_told, self._is_overdue
+        if self._overdue_told and not was_told:
+            _log.warning("camera %s waits: %s", self.camera.name, self._overdue())
+
+    def _overdue(self) -> str:
+        return (
+            f"{self._engine} gave no result for {OVERDUE:.0f} s and may hang; start edgetally "
+            "again, and choose another model.engine or model.precision if it does not help"
+        )
+
+    def _problem(self) -> str | None:
+        problem = self._trouble.problem
+        if self.error is not None:
+            problem = str(self.error) or type(self.error).__name__
+        elif self._is_overdue:
+            problem = self._overdue()
+        return problem if problem is None else shortened(problem)
+
+    def _found(self, look: Look) -> Detections | None:
+        """Wait for what was found; None where the engine failed, or is left."""
+        if not self._patience.has_come(look.future):
+            if self._is_overdue:
+                raise EdgetallyError(f"camera {self.camera.name} was left: {self._overdue()}")
+            return None
+        try:
+            found = look.detections()
+        except InputError:  # it was asked for what it can't do, and will be again
+            raise
+        except EdgetallyError as error:
+            self._intake.counted(is_settled=False)
+            self._trouble.failed(error, time.monotonic())
+            return None
+        self._trouble.worked()
+        return found
+
+    def _count(self, look: Look, found: Detections) -> None:
+        frame = look.frame
         confident = found.scores >= self._thresholds[found.class_ids]
         now = self._time.move(frame.media_time, look.idle)
-        update = self._counter.update(found, now, confident)
+        update = self._counter.update(found, now, confident, rested=look.idle)
         self._intake.counted(is_settled=self._settling.look(update, confident, now))
         update = replace(
-            published(update, confident), events=self._on_wall_clock(update.events, frame)
+            published(update, confident),
+            events=self._on_wall_clock(update.events, frame),
+            zone_events=self._on_wall_clock(update.zone_events, frame),
         )
         self.processed += 1
         self.update, self._latest = update, frame
@@ -166,7 +250,7 @@ class CameraLoop(threading.Thread):
         for event in events:
             self._told(event)
 
-    def _on_wall_clock(self, events: Iterable[CountEvent], frame: Frame) -> tuple[CountEvent, ...]:
+    def _on_wall_clock(self, events: Iterable[_Event], frame: Frame) -> tuple[_Event, ...]:
         """Turn the times of events from counting time into seconds since the epoch."""
         start = frame.time - frame.media_time
         return tuple(

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from edgetally.messaging.messages import (
-    CameraHealth,
-    CameraInventory,
     CountEventMessage,
     FrameReference,
     HealthMessage,
@@ -16,14 +15,18 @@ from edgetally.messaging.messages import (
     ModelReference,
     Point,
     Totals,
+    ZoneEventMessage,
     event_id,
     utc,
 )
 from edgetally.messaging.seen import detections_message
 from edgetally.messaging.topics import Topics
+from edgetally.service.condition import state_reason
+from edgetally.service.inventory import camera_inventory, site_stock
+from edgetally.stock import correct, seen_stock, stock_levels
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
     import numpy as np
@@ -31,9 +34,14 @@ if TYPE_CHECKING:
 
     from edgetally.bundle import ModelBundle
     from edgetally.capture import Frame
-    from edgetally.config import CameraConfig, Config
-    from edgetally.counting.events import CameraUpdate, CountEvent
-    from edgetally.counting.ledger import Entry, Ledger
+    from edgetally.config import Config
+    from edgetally.counting.events import CameraUpdate, CountEvent, ZoneEvent
+    from edgetally.counting.ledger import Correction, Entry, Stock, Storage
+    from edgetally.messaging.messages import CameraHealth, OutboxHealth, StorageHealth
+    from edgetally.stock import Recount, StockLevel
+
+_T = TypeVar("_T")
+_SET_BACK = 60.0  # seconds; a clock that is corrected as it runs goes back by less
 
 
 @dataclass(frozen=True)
@@ -50,16 +58,18 @@ class Recorder:
     Times are seconds since the Unix epoch, given by the caller.
     """
 
-    def __init__(self, config: Config, bundle: ModelBundle, ledger: Ledger) -> None:
+    def __init__(self, config: Config, bundle: ModelBundle, storage: Storage) -> None:
         self._config = config
         self._classes = bundle.classes
         self._model = ModelReference.of(bundle)
-        self._ledger = ledger
+        self._storage = storage
         self._topics = Topics(config.publish.topic_prefix, config.publish.thing)
         self._thing = config.publish.thing
         self._lock = threading.Lock()
         self._published: dict[str, _Published] = {}
-        self._told_time = 0.0
+        self._sites = {camera.name: camera.site for camera in config.cameras}
+        self._told_time = self._clock_time = 0.0
+        self._told_baselines: dict[tuple[str, str], int] = {}
         self._now: dict[str, CameraUpdate] = {}
 
     def frame(self, frame: Frame, update: CameraUpdate) -> bool:
@@ -68,21 +78,28 @@ class Recorder:
         # need not wait until another camera's are on the disk.
         self._now[frame.camera] = update
         wants_detections = self._wants_detections(frame, update)
-        if not (wants_detections or update.events):
+        if not (wants_detections or update.events or update.zone_events):
             return False
-        with self._lock, self._ledger.transaction() as entry:
+
+        def record(entry: Entry) -> None:
             if wants_detections:
                 self._tell_detections(entry, frame, update)
+            self._tell_zone_events(entry, update.zone_events)
             if update.events:
                 self._tell_events(entry, update.events)
                 self._tell_inventory(entry, frame.time)
+
+        self._write(record)
         return True
 
     def events(self, events: Sequence[CountEvent], time: float) -> None:
         """Write down events that no frame brought: those settled when a source ends."""
-        with self._lock, self._ledger.transaction() as entry:
+
+        def record(entry: Entry) -> None:
             self._tell_events(entry, events)
             self._tell_inventory(entry, time)
+
+        self._write(record)
 
     def health(
         self,
@@ -91,26 +108,62 @@ class Recorder:
         cameras: Mapping[str, CameraHealth],
         engine: tuple[str, str],
         uptime: float,
+        outbox: OutboxHealth,
+        storage: StorageHealth,
     ) -> None:
         """Tell how the service is; engine is (runtime, precision)."""
-        with self._lock, self._ledger.transaction() as entry:
+
+        def record(entry: Entry) -> None:
+            self._follow_clock(time)
             message = HealthMessage(
                 time=self._not_before(time),
                 thing=self._thing,
                 sequence=entry.next_sequence(self._topics.health),
                 model=self._model,
                 state=state,
+                state_reason=state_reason(cameras, outbox, storage),
                 cameras=dict(cameras),
                 engine=engine[0],
                 precision=engine[1],
                 uptime=uptime,
+                outbox=outbox,
+                storage=storage,
             )
-            entry.enqueue(self._topics.health, message.to_json())
+            entry.enqueue(self._topics.health, message.to_json(), "health")
+
+        self._write(record)
 
     def inventory(self, time: float) -> None:
         """Tell the running totals."""
-        with self._lock, self._ledger.transaction() as entry:
+
+        def record(entry: Entry) -> None:
+            self._follow_clock(time)
             self._tell_inventory(entry, time)
+
+        self._write(record)
+
+    def inventory_if_corrected(self, time: float) -> bool:
+        """Tell the totals where another process corrected the stock; whether one did."""
+        if _baselines(self._storage.stock()) == self._told_baselines:
+            return False
+        self.inventory(time)
+        return True
+
+    def correct(self, recount: Recount, time: float) -> Correction:
+        """Write down that somebody counted. InputError where it can't be true."""
+        recount.check(dict.fromkeys(self._sites.values()), self._classes)
+
+        def record(entry: Entry) -> Correction:
+            correction = correct(entry, recount, time, self._topics, self._model)
+            self._tell_inventory(entry, time)
+            return correction
+
+        return self._write(record)
+
+    def _write(self, record: Callable[[Entry], _T]) -> _T:
+        # One at a time: times must not go back within a topic, nor its numbers be given out twice.
+        with self._lock:
+            return self._storage.write(record)
 
     def _wants_detections(self, frame: Frame, update: CameraUpdate) -> bool:
         policy = self._config.publish.detections
@@ -138,7 +191,28 @@ class Recorder:
             sequence=entry.next_sequence(topic),
             model=self._model,
         )
-        entry.enqueue(topic, message.to_json())
+        entry.enqueue(topic, message.to_json(), "detections")
+
+    def _tell_zone_events(self, entry: Entry, events: Sequence[ZoneEvent]) -> None:
+        for event in events:
+            entry.add_zone(event)
+            topic = self._topics.events(event.camera)
+            sequence = entry.next_sequence(topic)
+            message = ZoneEventMessage(
+                time=utc(event.time),
+                thing=self._thing,
+                camera=event.camera,
+                sequence=sequence,
+                model=self._model,
+                id=event_id(event.camera, event.zone, sequence),
+                site=self._sites[event.camera],
+                zone=event.zone,
+                kind=event.kind,
+                class_=event.class_name,
+                track_id=event.track_id,
+                seconds=event.seconds,
+            )
+            entry.enqueue(topic, message.to_json(), "zone_event")
 
     def _tell_events(self, entry: Entry, events: Sequence[CountEvent]) -> None:
         for event in events:
@@ -153,6 +227,7 @@ class Recorder:
                 sequence=sequence,
                 model=self._model,
                 id=event_id(event.camera, event.line, sequence),
+                site=self._sites[event.camera],
                 line=event.line,
                 direction=event.direction,
                 class_=event.class_name,
@@ -161,47 +236,65 @@ class Recorder:
                 point=Point(x=event.point[0], y=event.point[1]),
                 totals=Totals(in_=totals["in"], out=totals["out"]),
             )
-            entry.enqueue(topic, message.to_json())
+            entry.enqueue(topic, message.to_json(), "count_event")
 
     def _tell_inventory(self, entry: Entry, time: float) -> None:
         counted = entry.totals()
+        occupancy = {name: update.occupancy for name, update in self._now.items()}
+        seen = seen_stock(self._config.cameras, self._classes, occupancy)
+        entry.see(seen, time)
+        stock = entry.stock()
+        self._told_baselines = _baselines(stock)
+        levels = stock_levels(self._sites.values(), self._classes, stock, seen)
         message = InventoryMessage(
             time=self._not_before(time),
             thing=self._thing,
             sequence=entry.next_sequence(self._topics.inventory),
             model=self._model,
             cameras={
-                camera.name: self._camera_inventory(camera, counted.get(camera.name, {}))
+                camera.name: camera_inventory(
+                    camera,
+                    self._classes,
+                    counted.get(camera.name, {}),
+                    self._now.get(camera.name),
+                )
                 for camera in self._config.cameras
             },
-            stock=dict.fromkeys(self._classes, 0) | entry.stock(),
+            sites={
+                site: {name: site_stock(level) for name, level in classes.items()}
+                for site, classes in levels.items()
+            },
+            stock=_over_all_sites(levels),
         )
-        entry.enqueue(self._topics.inventory, message.to_json())
+        entry.enqueue(self._topics.inventory, message.to_json(), "inventory")
+
+    def _follow_clock(self, time: float) -> None:
+        """Let times go back where the service's clock was set back; a file's go as they like."""
+        if time < self._clock_time - _SET_BACK:
+            self._told_time = time
+        self._clock_time = time
 
     def _not_before(self, time: float) -> datetime:
         """Keep times of messages in order: a file's clock runs ahead of the service's."""
         self._told_time = max(self._told_time, time)
         return utc(self._told_time)
 
-    def _camera_inventory(
-        self, camera: CameraConfig, counted: Mapping[str, Mapping[str, Mapping[str, int]]]
-    ) -> CameraInventory:
-        def totals(line: str, class_name: str) -> Totals:
-            found = counted.get(line, {}).get(class_name, {})
-            return Totals(in_=found.get("in", 0), out=found.get("out", 0))
 
-        now = self._now.get(camera.name)
-        nothing = {
-            zone.name: dict.fromkeys(zone.classes or self._classes, 0) for zone in camera.zones
-        }
-        return CameraInventory(
-            lines={
-                line.name: {name: totals(line.name, name) for name in line.classes or self._classes}
-                for line in camera.lines
-            },
-            zones={name: dict(n) for name, n in now.occupancy.items()} if now else nothing,
-            in_view=dict(now.in_view) if now else dict.fromkeys(self._classes, 0),
-        )
+def _baselines(stock: Mapping[str, Mapping[str, Stock]]) -> dict[tuple[str, str], int]:
+    """Return what corrections change, and nothing else does: by site and class, if not 0."""
+    return {
+        (site, name): one.baseline
+        for site, classes in stock.items()
+        for name, one in classes.items()
+        if one.baseline
+    }
+
+
+def _over_all_sites(levels: Mapping[str, Mapping[str, StockLevel]]) -> dict[str, int]:
+    counts = Counter[str]()
+    for classes in levels.values():
+        counts.update({name: level.stock.count for name, level in classes.items()})
+    return dict(counts)
 
 
 def published(update: CameraUpdate, confident: NDArray[np.bool_]) -> CameraUpdate:

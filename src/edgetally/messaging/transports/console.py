@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from edgetally.errors import EdgetallyError, InputError
 from edgetally.messaging.transports.jsonl import line_of
+from edgetally.messaging.transports.transport import done
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 _log = logging.getLogger(__name__)
 
@@ -19,6 +23,10 @@ class ConsoleTransport:
     InputError where there is no stream: Python's stdout is None when it was closed at the start.
     """
 
+    name = "console"
+    max_bytes: int | None = None
+    window = 1
+
     def __init__(self, stream: TextIO | None) -> None:
         if stream is None:
             raise InputError(
@@ -28,12 +36,12 @@ class ConsoleTransport:
         self._abandoned = False
 
     def __str__(self) -> str:
-        return "console"
+        return self.name
 
-    def send(self, topic: str, body: str) -> None:
+    def send(self, topic: str, body: str) -> Future[None]:
         """Write one message. EdgetallyError where the stream does not take it."""
         if self._abandoned:
-            return
+            return done()
         try:
             self._stream.write(line_of(topic, body))
             self._stream.flush()
@@ -41,6 +49,7 @@ class ConsoleTransport:
             self._abandon()
         except (OSError, ValueError) as error:  # ValueError: closed, or can't encode
             raise EdgetallyError(f"console: {error}; check where the output goes") from None
+        return done()
 
     def close(self) -> None:
         """Leave the stream open, it belongs to the caller."""

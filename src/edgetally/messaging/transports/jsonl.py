@@ -8,8 +8,11 @@ import stat
 from typing import TYPE_CHECKING
 
 from edgetally.errors import EdgetallyError, InputError
+from edgetally.messaging.transports.transport import done
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+    from io import FileIO
     from pathlib import Path
 
 
@@ -22,15 +25,18 @@ class JsonlTransport:
     """Appends messages to a file, each with a single write.
 
     The file and its folder are made where missing. A last line that a crash cut short is ended
-    first, so that it spoils no other. InputError where the file can't be opened.
+    first, so that it spoils no other. Where the file is moved or deleted, a new one is begun.
+    InputError where the file can't be opened.
     """
+
+    max_bytes: int | None = None
+    window = 1
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self.name = f"jsonl {path}"
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = path.open("ab", buffering=0)
-            self._torn = _ends_in_a_line(path)
+            self._file, self._torn = _opened(path)
         except (OSError, ValueError) as error:  # ValueError: a NUL in the path
             reason = getattr(error, "strerror", None) or error
             raise InputError(
@@ -38,14 +44,19 @@ class JsonlTransport:
             ) from None
 
     def __str__(self) -> str:
-        return f"jsonl {self._path}"
+        return self.name
 
-    def send(self, topic: str, body: str) -> None:
+    def send(self, topic: str, body: str) -> Future[None]:
         """Append one message. EdgetallyError where it could not be written in full."""
         line = line_of(topic, body).encode()
-        if self._torn:
-            line = b"\n" + line
         try:
+            if not self._is_in_place():
+                # The old one stays open until there is another: a closed one is closed for good.
+                file, self._torn = _opened(self._path)
+                self._file.close()
+                self._file = file
+            if self._torn:
+                line = b"\n" + line
             written = self._file.write(line)
         except OSError as error:
             raise EdgetallyError(
@@ -58,13 +69,28 @@ class JsonlTransport:
                 self._torn = not line[:written].endswith(b"\n")
             raise EdgetallyError(f"messages file {self._path}: the disk is full; make room")
         self._torn = False
+        return done()
+
+    def _is_in_place(self) -> bool:
+        ours = os.fstat(self._file.fileno())
+        try:
+            there = self._path.stat()
+        except FileNotFoundError:
+            return False
+        return (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
 
 
-def _ends_in_a_line(path: Path) -> bool:
+def _opened(path: Path) -> tuple[FileIO, bool]:
+    """Return the file, and whether it ends within a line."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path.open("ab", buffering=0), _ends_within_a_line(path)
+
+
+def _ends_within_a_line(path: Path) -> bool:
     details = path.stat()
     if not stat.S_ISREG(details.st_mode) or details.st_size == 0:
         return False

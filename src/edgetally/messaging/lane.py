@@ -1,0 +1,366 @@
+"""`Lane`: a thread that carries messages from the outbox to one transport."""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from edgetally.errors import EdgetallyError
+from edgetally.messaging.parts import parts_of
+from edgetally.messaging.rate import Rate
+from edgetally.messaging.resting import Resting
+from edgetally.messaging.transports.transport import (
+    Connecting,
+    RefusedError,
+    TopicRefusedError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+    from concurrent.futures import Future
+
+    from edgetally.messaging.outbox import Outbox, OutboxEntry
+    from edgetally.messaging.transports.transport import Transport
+
+_log = logging.getLogger(__name__)
+_BATCH = 64
+_POLL = 1.0  # seconds; another process may have put something in
+_LONGEST_RETRY = 60.0
+
+LaneState = Literal["ok", "failing"]
+
+
+@dataclass(frozen=True)
+class _Sent:
+    topic: str
+    parts: Sequence[Future[None]]
+
+    @property
+    def is_done(self) -> bool:
+        return all(part.done() for part in self.parts)
+
+
+class Lane:
+    """Carries what waits for one transport, from `start` until `finish`.
+
+    What waited when the lane began, or when a transport works again that failed, is the backlog:
+    it leaves at `rate` messages a second, oldest first. What came since goes before it, at once;
+    where more comes than the transport carries, all else goes before detections.
+
+    A transport that fails is tried again after `retry` seconds or so, with one message, then after
+    twice as long each time, up to a minute. A topic that alone is not taken rests, and all else
+    goes on: see `Resting`.
+    """
+
+    def __init__(self, transport: Transport, outbox: Outbox, *, rate: float, retry: float) -> None:
+        self.transport = transport
+        self.error: Exception | None = None
+        self.is_drained = False
+        self._outbox = outbox
+        self._rate = Rate(rate, time.monotonic())
+        self._retry = retry
+        self._random = random.Random()  # noqa: S311 - spreads retries, hides nothing
+        self._wake = threading.Condition()
+        self._notified = False
+        self._closing = self._abandoned = False
+        self._on_the_way: dict[int, _Sent] = {}
+        self._resting = Resting(retry)
+        self._scanned: dict[tuple[int, int | None, bool | None], int] = {}
+        self._failure = ""  # the latest
+        self.connections = 0
+        self._delay = 0.0  # seconds to the next try; 0 while it works
+        self._retry_at = 0.0
+        self._backlog_end = 0  # id of the latest message of the backlog; 0: there is none
+        self._newest_at_try = 0  # id, when a failing transport was last tried
+        self._name = transport.name
+        self._thread = threading.Thread(target=self._run, name=str(transport), daemon=True)
+
+    def start(self) -> None:
+        """Begin; the transport is registered with the outbox."""
+        if isinstance(self.transport, Connecting):
+            self.transport.on_ready = self._connected
+        self._backlog_end = self._outbox.newest()
+        self._thread.start()
+
+    @property
+    def state(self) -> LaneState:
+        """Whether the transport takes messages, of every topic."""
+        failing = self._delay or self._problem or self._resting.topics
+        return "failing" if failing else "ok"
+
+    @property
+    def reason(self) -> str | None:
+        """Why it does not; None where it does."""
+        if self._problem:
+            return self._problem
+        return self._failure if self._delay else self._resting.reason
+
+    @property
+    def _problem(self) -> str | None:
+        return self.transport.problem if isinstance(self.transport, Connecting) else None
+
+    def notify(self) -> None:
+        """Look into the outbox."""
+        with self._wake:
+            self._notified = True
+            self._wake.notify()
+
+    def finish(self) -> None:
+        """Send what is left and end; a transport that fails gets one more try."""
+        with self._wake:
+            self._closing = True
+            self._wake.notify()
+
+    def join(self, timeout: float) -> bool:
+        """Wait for the end of `finish`; whether it came. Nothing new is sent afterwards."""
+        self._thread.join(max(0.0, timeout))
+        with self._wake:
+            self._abandoned = True
+            self._wake.notify()
+        return not self._thread.is_alive()
+
+    def part(self, timeout: float) -> None:
+        """Wait, after `join`, until the transport is closed."""
+        self._thread.join(max(0.0, timeout))
+
+    def _run(self) -> None:
+        try:
+            while not self._closing:
+                self._work()
+                self._wait(heeds_closing=True)
+            self._retry_at = 0.0  # one more try, whatever it was waiting for
+            while not self._abandoned:
+                self._work()
+                if self._delay or not (self._on_the_way or self._is_left()):
+                    break
+                self._wait(heeds_closing=False)
+            if self._abandoned:
+                return  # whoever owns the outbox may have closed it
+            self._note_ends()
+            self.is_drained = not self._outbox.pending(self._name, 1)
+        except Exception as error:  # noqa: BLE001 - the publisher tells it
+            if not self._abandoned:
+                _log.error("%s: publishing stopped: %s", self.transport, error)
+                self.error = error
+        finally:
+            self.transport.close()
+
+    def _is_left(self) -> bool:
+        return bool(self._outbox.pending(self._name, 1, without=self._resting.topics))
+
+    def _work(self) -> None:
+        """Send until the window is full or there is nothing to send now."""
+        while not self._abandoned:
+            self._note_ends()
+            if self._is_full() or time.monotonic() < self._retry_at:
+                return
+            entries = self._next()
+            if not entries:
+                return
+            for entry in entries:
+                if self._abandoned or self._is_full() or not self._send(entry):
+                    break
+
+    def _wait(self, *, heeds_closing: bool) -> None:
+        now = time.monotonic()
+        timeout = _POLL
+        if self._retry_at > now:
+            timeout = self._retry_at - now
+        elif self._backlog_end and not self._is_full():
+            timeout = self._rate.wait(now) or _POLL
+        rest = self._resting.wait(now)
+        if rest:  # else it waits for what is on its way
+            timeout = min(timeout, rest)
+
+        def is_due() -> bool:
+            ended = any(sent.is_done for sent in self._on_the_way.values())
+            closing = self._abandoned or (heeds_closing and self._closing)
+            return self._notified or ended or closing
+
+        with self._wake:
+            self._wake.wait_for(is_due, min(_POLL, timeout))
+            self._notified = False
+
+    def _is_full(self) -> bool:
+        under_way = [sent.topic for sent in self._on_the_way.values() if not sent.is_done]
+        tried = self._resting.topics | self._resting.suspects
+        alone = self._delay or not tried.isdisjoint(under_way)
+        return len(under_way) >= (1 if alone else self.transport.window)
+
+    def _next(self) -> Sequence[OutboxEntry]:
+        """Choose what to send now."""
+        due = None if self._closing else self._resting.due(time.monotonic())
+        if self._delay:
+            return self._probe() or (self._again(*due) if due else ())
+        if due:
+            # Alone: a broker may close the connection over it. And a message that is not there
+            # any more leaves nothing to wait for.
+            return () if self._on_the_way else self._again(*due) or self._next()
+        fresh = self._waiting(_BATCH, after=self._backlog_end)
+        if len(fresh) < _BATCH:
+            return fresh or self._backlog()
+        urgent = self._waiting(_BATCH, after=self._backlog_end, urgent=True)
+        return urgent or self._backlog() or fresh
+
+    def _probe(self) -> Sequence[OutboxEntry]:
+        """Choose what a failing transport is tried with: not only what has failed before."""
+        suspects = tuple(self._resting.suspects)
+        for urgent in (True, None):
+            if found := self._waiting(1, urgent=urgent, without=suspects):
+                return found
+        for suspect in suspects:
+            if found := self._waiting(1, without=set(suspects) - {suspect}):
+                return found
+        return ()
+
+    def _again(self, topic: str, number: int) -> Sequence[OutboxEntry]:
+        """Return the message to try a resting topic with."""
+        found = self._outbox.pending(self._name, 1, after=number - 1, until=number)
+        if not found:
+            self._resting.forget(topic)
+            self._scanned.clear()
+        return found
+
+    def _backlog(self) -> Sequence[OutboxEntry]:
+        allowed = self._rate.allowed(time.monotonic())
+        if not self._backlog_end or not allowed:
+            return ()
+        backlog = self._waiting(min(allowed, _BATCH), until=self._backlog_end)
+        if not backlog and not self._on_the_way:
+            self._backlog_end = 0
+        return backlog
+
+    def _waiting(
+        self,
+        limit: int,
+        *,
+        after: int = 0,
+        until: int | None = None,
+        urgent: bool | None = None,
+        without: Collection[str] = (),
+    ) -> list[OutboxEntry]:
+        key = (after, until, urgent)
+        newest = self._outbox.newest() if until is None else until
+        entries = self._outbox.pending(
+            self._name,
+            limit + len(self._on_the_way),
+            after=max(after, self._scanned.get(key, 0)),
+            until=until,
+            urgent=urgent,
+            without={*self._resting.topics, *without},
+        )
+        if self._resting.topics and not without:
+            # What rests may be much, and is not to be read again each time.
+            self._scanned[key] = entries[0].id - 1 if entries else newest
+        return [entry for entry in entries if entry.id not in self._on_the_way][:limit]
+
+    def _send(self, entry: OutboxEntry) -> bool:
+        """Hand an entry over; False where the transport fails."""
+        if self._delay:
+            self._newest_at_try = self._outbox.newest()
+        largest = self.transport.max_bytes
+        parts: list[Future[None]] = []
+        try:
+            for body in [entry.body] if largest is None else parts_of(entry.body, largest):
+                parts.append(self.transport.send(entry.topic, body))  # noqa: PERF401 - may raise
+        except RefusedError as error:
+            self._refuse(entry.id, error)
+            return True
+        except TopicRefusedError as error:
+            self._rest(entry.topic, entry.id, error)
+            return False
+        except Exception as error:  # noqa: BLE001 - one transport must not stop the others
+            self._blame(entry.topic, entry.id, error, alone=not self._on_the_way)
+            return False
+        self._on_the_way[entry.id] = _Sent(entry.topic, parts)
+        if entry.id <= self._backlog_end:
+            self._rate.take()
+        for future in parts:
+            if not future.done():
+                future.add_done_callback(lambda _: self.notify())
+        return True
+
+    def _note_ends(self) -> None:
+        """Look at what was on its way and has arrived or failed."""
+        alone = len(self._on_the_way) == 1
+        delivered = []
+        failed: tuple[str, int, BaseException] | None = None
+        for number, sent in list(self._on_the_way.items()):
+            if not sent.is_done:
+                continue
+            del self._on_the_way[number]
+            errors = [error for error in (part.exception() for part in sent.parts) if error]
+            refusals = [error for error in errors if isinstance(error, RefusedError)]
+            rests = [error for error in errors if isinstance(error, TopicRefusedError)]
+            if refusals:
+                self._refuse(number, refusals[0])
+            elif rests:
+                self._rest(sent.topic, number, rests[0])
+                self._works()
+            elif errors:
+                failed = sent.topic, number, errors[0]
+            else:
+                delivered.append(number)
+                self._arrived(sent.topic)
+        if delivered:
+            self._outbox.delivered(self._name, delivered)
+            self._works()
+        if failed is not None:
+            self._blame(*failed, alone=alone)
+
+    def _arrived(self, topic: str) -> None:
+        if self._resting.arrived(topic):
+            self._scanned.clear()
+            _log.info("%s takes messages for %s again", self.transport, topic)
+
+    def _rest(self, topic: str, number: int, error: BaseException) -> None:
+        # Now and then all is read again: earlier messages come back with a disk that had failed.
+        self._scanned.clear()
+        if self._resting.refuse(topic, number, error, time.monotonic()):
+            _log.warning(
+                "%s does not take messages for %s, which wait: %s", self.transport, topic, error
+            )
+
+    def _blame(self, topic: str, number: int, error: BaseException, *, alone: bool) -> None:
+        """Tell a topic that fails from a transport that does."""
+        if alone and not self._problem and self._resting.is_to_blame(topic, number):
+            self._rest(topic, number, error)
+        else:
+            self._fail(error)
+
+    def _refuse(self, number: int, error: RefusedError) -> None:
+        _log.error("%s refuses a message, which is dropped: %s", self.transport, error)
+        self._outbox.refused(self._name, [number])
+
+    def _works(self) -> None:
+        if self._delay:
+            _log.info("%s works again", self.transport)
+            self._delay = self._retry_at = 0.0
+            self._scanned.clear()
+            self._backlog_end = self._newest_at_try
+
+    def _fail(self, error: BaseException) -> None:
+        now = time.monotonic()
+        if now < self._retry_at:
+            return  # of the same failure
+        self._failure = str(error)
+        if not self._delay:
+            self._newest_at_try = self._outbox.newest()
+            known = isinstance(error, EdgetallyError)
+            _log.warning(
+                "%s fails, messages wait: %s",
+                self.transport,
+                error,
+                exc_info=None if known else error,
+            )
+        self._delay = min(self._delay * 2 or self._retry, _LONGEST_RETRY)
+        self._retry_at = now + self._delay * self._random.uniform(0.5, 1)
+
+    def _connected(self) -> None:
+        self.connections += 1
+        self._retry_at = 0.0
+        self.notify()

@@ -1,0 +1,159 @@
+"""From the body of a message, which anyone may have sent, to a request."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
+from pydantic.alias_generators import to_camel
+from pydantic_core import from_json
+
+from edgetally.errors import InputError
+from edgetally.shortened import shortened
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+LARGEST_BODY = 1 << 20
+"""Bytes of the largest request that is read: what is parsed of it takes several times as much."""
+_LONGEST_ID = 128
+
+
+class RefusedRequestError(InputError):
+    """A request that is not answered. code: one word for programs; the text says why.
+
+    request_id: what the answer carries.
+    """
+
+    def __init__(self, code: str, text: str, request_id: str = "") -> None:
+        super().__init__(text)
+        self.code = code
+        self.request_id = request_id
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(
+        strict=True, frozen=True, alias_generator=to_camel, allow_inf_nan=False
+    )
+
+
+class _InferenceBody(_Body):
+    # The second is what AWS's sample of inference on Greengrass took.
+    file_path: str | None = Field(None, validation_alias=AliasChoices("filePath", "filepath"))
+    camera: str | None = None
+    image_base64: str | None = None
+    score_threshold: Annotated[float, Field(ge=0, le=1)] | None = None
+
+
+class _RecountBody(_Body):
+    site: str | None = None
+    class_name: str = Field(alias="class")
+    count: int
+    author: str
+    note: str = ""
+
+
+_B = TypeVar("_B", bound=_Body)
+
+
+@dataclass(frozen=True)
+class InferenceRequest:
+    """A look at a picture: exactly one of file_path, camera and image (JPEG or PNG) is given."""
+
+    request_id: str
+    file_path: str | None
+    camera: str | None
+    image: bytes | None
+    score_threshold: float | None
+
+
+@dataclass(frozen=True)
+class RecountRequest:
+    """A correction of the stock; site: None: the only one. Not checked against what there is."""
+
+    request_id: str
+    site: str | None
+    class_name: str
+    count: int
+    author: str
+    note: str
+
+
+def parse_inference(body: bytes, new_id: Callable[[], str]) -> InferenceRequest:
+    """Read a request for a look; new_id makes up an id where it has none.
+
+    RefusedRequestError says what is wrong.
+    """
+    content, request_id = _read(body, new_id)
+    request_id = request_id or new_id()
+    asked = _checked(_InferenceBody, content, request_id)
+    given = [asked.file_path, asked.camera, asked.image_base64]
+    if sum(one is not None for one in given) != 1:
+        raise RefusedRequestError(
+            "malformed", "give one of filePath, camera and imageBase64", request_id
+        )
+    image = None
+    if asked.image_base64 is not None:
+        try:
+            image = base64.b64decode(asked.image_base64, validate=True)
+        except (binascii.Error, ValueError):  # ValueError: a character beyond ASCII
+            raise RefusedRequestError(
+                "malformed", "imageBase64 is no base64; give a JPEG or PNG in it", request_id
+            ) from None
+    return InferenceRequest(request_id, asked.file_path, asked.camera, image, asked.score_threshold)
+
+
+def parse_recount(body: bytes, new_id: Callable[[], str]) -> RecountRequest:
+    """Read a request for a correction. RefusedRequestError says what is wrong.
+
+    It must have an id, by which one that comes twice is known.
+    """
+    content, request_id = _read(body, new_id)
+    if request_id is None:
+        raise RefusedRequestError(
+            "malformed", "requestId is missing; give each correction its own", new_id()
+        )
+    asked = _checked(_RecountBody, content, request_id)
+    return RecountRequest(
+        request_id, asked.site, asked.class_name, asked.count, asked.author, asked.note
+    )
+
+
+def _read(body: bytes, new_id: Callable[[], str]) -> tuple[dict[str, Any], str | None]:
+    """Return the object in a body, and its id where it has one."""
+    if len(body) > LARGEST_BODY:
+        raise RefusedRequestError(
+            "tooBig", f"the request has more than {LARGEST_BODY} bytes", new_id()
+        )
+    try:
+        content = from_json(body, allow_inf_nan=False, cache_strings="none")
+    except ValueError as error:
+        raise RefusedRequestError(
+            "malformed", f"the request is no JSON: {shortened(error)}", new_id()
+        ) from None
+    if not isinstance(content, dict):
+        raise RefusedRequestError("malformed", "the request is no JSON object", new_id())
+    given = content.get("requestId")
+    if given is None:
+        return content, None
+    if not isinstance(given, str) or not 0 < len(given) <= _LONGEST_ID or not given.isprintable():
+        raise RefusedRequestError(
+            "malformed",
+            f"requestId must be text of 1 to {_LONGEST_ID} characters that can be shown",
+            new_id(),
+        )
+    return content, given
+
+
+def _checked(kind: type[_B], content: dict[str, Any], request_id: str) -> _B:
+    try:
+        return kind.model_validate(content)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        where = ".".join(shortened(key, 40) for key in first["loc"])
+        raise RefusedRequestError(
+            "malformed", f"{where}: {first['msg'].lower()}", request_id
+        ) from None

@@ -1,0 +1,202 @@
+"""`OnDemand`: a thread that answers requests, beside the cameras and never before them."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import uuid
+from dataclasses import dataclass
+from queue import Queue
+from typing import TYPE_CHECKING, Literal
+
+from edgetally.errors import EdgetallyError, InputError
+from edgetally.messaging.rate import Rate
+from edgetally.requests import (
+    LARGEST_BODY,
+    RefusedRequestError,
+    parse_inference,
+    parse_recount,
+)
+from edgetally.stock import Recount, site_meant
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from edgetally.capture import Frame
+    from edgetally.detections import Detections
+    from edgetally.requests import InferenceRequest
+    from edgetally.service.answers import Answers
+    from edgetally.service.recorder import Recorder
+
+_log = logging.getLogger(__name__)
+_WAITING = 16  # requests; of at most LARGEST_BODY bytes each
+_REFUSALS = 5.0  # a second that are told, at most: each is written to the disk
+_WORD_EACH = 60.0  # seconds between two warnings of requests that nobody answers
+
+_Kind = Literal["inference", "correction"]
+
+
+@dataclass(frozen=True)
+class _Heard:
+    kind: _Kind
+    body: bytes
+    is_too_frequent: bool
+
+
+class _Admission:
+    """Lets requests in, and as many refusals as a disk bears; the rest get no answer at all."""
+
+    def __init__(self, max_rate: float, now: float) -> None:
+        self._requests = Rate(max_rate, now, burst=max_rate)
+        self._refusals = Rate(_REFUSALS, now, burst=_REFUSALS)
+
+    def admit(self, now: float) -> bool | None:
+        """Tell whether a request is answered (True), refused (False) or left out (None)."""
+        for rate, answer in ((self._requests, True), (self._refusals, False)):
+            if rate.allowed(now):
+                rate.take()
+                return answer
+        return None
+
+
+class OnDemand:
+    """Hears requests, which returns at once, and answers them one after the other.
+
+    look: takes a request for inference, gives a frame and what is in it. sites: of the cameras.
+    max_rate: requests of each kind a second. clock: seconds since the Unix epoch; steady: seconds
+    that never go back. notify: called once an answer is in the outbox.
+    """
+
+    def __init__(
+        self,
+        look: Callable[[InferenceRequest], tuple[Frame, Detections]],
+        recorder: Recorder,
+        answers: Answers,
+        *,
+        sites: Sequence[str],
+        max_rate: float,
+        notify: Callable[[], None],
+        clock: Callable[[], float],
+        steady: Callable[[], float],
+    ) -> None:
+        self._look, self._recorder, self._answers = look, recorder, answers
+        self._sites = tuple(dict.fromkeys(sites))
+        self._max_rate = max_rate
+        self._notify, self._clock, self._steady = notify, clock, steady
+        self._lock = threading.Lock()
+        now = steady()
+        self._admissions: dict[_Kind, _Admission] = {
+            "inference": _Admission(max_rate, now),
+            "correction": _Admission(max_rate, now),
+        }
+        self._unanswered = 0
+        self._next_word = now
+        self._heard: Queue[_Heard | None] = Queue(_WAITING + 1)
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name="requests", daemon=True)
+
+    def start(self) -> None:
+        """Begin to answer."""
+        self._thread.start()
+
+    def inference(self, _topic: str, body: bytes) -> None:
+        """Hear a request for inference."""
+        self._hear("inference", body)
+
+    def correction(self, _topic: str, body: bytes) -> None:
+        """Hear a request for a correction of the stock."""
+        self._hear("correction", body)
+
+    def close(self, timeout: float) -> None:
+        """Answer no more; wait so many seconds for the one that is being answered."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            self._heard.put_nowait(None)
+        self._thread.join(timeout)
+
+    def _hear(self, kind: _Kind, body: bytes) -> None:
+        with self._lock:
+            if self._closed:
+                return
+            now = self._steady()
+            admitted = self._admissions[kind].admit(now)
+            if admitted is None or self._heard.qsize() >= _WAITING:
+                self._leave_out(now)
+                return
+            # One byte too many is enough to see that it is too big.
+            self._heard.put_nowait(_Heard(kind, body[: LARGEST_BODY + 1], not admitted))
+
+    def _leave_out(self, now: float) -> None:
+        self._unanswered += 1
+        if now >= self._next_word:
+            self._next_word = now + _WORD_EACH
+            _log.warning(
+                "%d requests got no answer: they come faster than they can be refused",
+                self._unanswered,
+            )
+            self._unanswered = 0
+
+    def _run(self) -> None:
+        while (heard := self._heard.get()) is not None and not self._closed:
+            self._answer(heard)
+
+    def _answer(self, heard: _Heard) -> None:
+        try:
+            if heard.kind == "inference":
+                self._answer_inference(heard)
+            else:
+                self._answer_correction(heard)
+            self._notify()
+        except Exception as error:  # noqa: BLE001 - one request must not end the others
+            known = self._closed or isinstance(error, EdgetallyError)
+            _log.error("a request got no answer: %s", error, exc_info=not known)
+
+    def _answer_inference(self, heard: _Heard) -> None:
+        request_id = ""
+        try:
+            request = parse_inference(heard.body, _new_id)
+            request_id = request.request_id
+            self._refuse_frequent(heard)
+            frame, found = self._look(request)
+        except RefusedRequestError as refusal:
+            refusal.request_id = refusal.request_id or request_id
+            self._answers.not_seen(refusal, self._clock())
+        except Exception as error:  # noqa: BLE001 - whatever it is, who asked waits for a word
+            _log.exception("a request failed")
+            failure = RefusedRequestError("failed", f"{type(error).__name__}: {error}", request_id)
+            self._answers.not_seen(failure, self._clock())
+        else:
+            self._answers.seen(request_id, frame, found)
+
+    def _answer_correction(self, heard: _Heard) -> None:
+        request_id, reason = "", None
+        try:
+            request = parse_recount(heard.body, _new_id)
+            request_id = request.request_id
+            self._refuse_frequent(heard)
+            recount = Recount(
+                site_meant(request.site, self._sites),
+                request.class_name,
+                request.count,
+                request.author,
+                request.note,
+                request_id,
+            )
+            self._recorder.correct(recount, self._clock())
+        except InputError as error:
+            reason = str(error)
+            request_id = request_id or getattr(error, "request_id", "")
+        self._answers.corrected(request_id, reason, self._clock())
+
+    def _refuse_frequent(self, heard: _Heard) -> None:
+        if heard.is_too_frequent:
+            raise RefusedRequestError(
+                "tooFrequent",
+                f"requests come too fast; {self._max_rate:g} a second are answered",
+            )
+
+
+def _new_id() -> str:
+    return uuid.uuid4().hex

@@ -1,0 +1,182 @@
+"""What is written down and told of a frame: events with their sites, stock with its drift."""
+
+from __future__ import annotations
+
+import json
+from contextlib import closing
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import jsonschema
+import numpy as np
+import pytest
+
+from crossing import crossing
+from edgetally.capture import Frame
+from edgetally.config import parse_config
+from edgetally.counting.events import CameraUpdate, ZoneEvent
+from edgetally.counting.ledger import Ledger, OutboxStatus, Storage, StorageState
+from edgetally.detections import Detections
+from edgetally.errors import InputError
+from edgetally.messaging.messages import CameraHealth
+from edgetally.messaging.publisher import TransportStatus
+from edgetally.messaging.schemas import json_schemas
+from edgetally.service.condition import outbox_health, state_reason, storage_health
+from edgetally.service.recorder import Recorder
+from edgetally.stock import Recount
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from edgetally.bundle import ModelBundle
+
+NOON = 1_700_000_000.0
+SQUARE = [[0, 0], [1, 0], [1, 1], [0, 1]]
+LINE = {"name": "door", "from": [0, 0.5], "to": [1, 0.5], "inDirection": [0, 1]}
+LOST = CameraHealth(
+    state="lost",
+    captured=0,
+    processed=0,
+    skipped_still=0,
+    dropped={},
+    reconnects=0,
+    frame_age=None,
+    fps_wanted=None,
+    fps_processed=0,
+    shortfall=0,
+    latency=None,
+)
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> Iterator[Storage]:
+    with closing(Storage(tmp_path, sites={"dock": "hall"}, clock=lambda: NOON)) as storage:
+        storage.register(["test"])
+        yield storage
+
+
+@pytest.fixture
+def recorder(bundle: ModelBundle, storage: Storage) -> Recorder:
+    zone = {"name": "room", "polygon": SQUARE, "seesStock": True}
+    camera = {"name": "dock", "site": "hall", "source": "0", "zones": [zone], "lines": [LINE]}
+    content: dict[str, Any] = {
+        "model": {"path": str(bundle.file("onnx").parent)},
+        "cameras": [camera],
+        "publish": {"detections": {"mode": "never"}},
+    }
+    return Recorder(parse_config(content, "test"), bundle, storage)
+
+
+def told(storage: Storage, topic: str) -> list[dict[str, Any]]:
+    """What waits for a topic; valid."""
+    entries = storage.pending("test", 1000)
+    bodies = [json.loads(entry.body) for entry in entries if entry.topic == topic]
+    for body in bodies:
+        name = body["schema"].removeprefix("edgetally.").removesuffix("/1")
+        jsonschema.validate(body, json_schemas()[name])
+    return bodies
+
+
+def look(recorder: Recorder, inside: int, **changes: Any) -> None:
+    """A frame in which so many blue boxes are in the zone."""
+    numbers = {"blue box": inside, "yellow box": 0}
+    update = CameraUpdate(
+        **{
+            "detections": Detections.empty(),
+            "tracks": (),
+            "events": (),
+            "occupancy": {"room": numbers},
+            "in_view": numbers,
+            **changes,
+        }
+    )
+    recorder.frame(Frame("dock", 1, NOON, 0.0, np.zeros((9, 16, 3), np.uint8)), update)
+
+
+def test_events_of_lines_and_zones_share_a_topic_and_name_their_site(
+    recorder: Recorder, storage: Storage
+) -> None:
+    entered = ZoneEvent("dock", "room", "entered", "blue box", 4, NOON, 0.0)
+    look(recorder, 1, zone_events=(entered,), events=(crossing(),))
+    events = told(storage, "edgetally/local/dock/events")
+    assert [(event["sequence"], event["site"]) for event in events] == [(1, "hall"), (2, "hall")]
+    assert {event["schema"] for event in events} == {
+        "edgetally.zone_event/1",
+        "edgetally.count_event/1",
+    }
+    zone = next(event for event in events if "zone" in event)
+    assert (zone["zone"], zone["kind"], zone["trackId"]) == ("room", "entered", 4)
+
+
+def test_drift_is_told_and_not_repaired(recorder: Recorder, storage: Storage) -> None:
+    recorder.inventory(NOON)
+    look(recorder, 3, events=(crossing(),))
+    before, after = told(storage, "edgetally/local/inventory")
+    assert before["sites"]["hall"]["blue box"]["seen"] is None
+    assert after["sites"]["hall"]["blue box"] == {
+        "baseline": 0,
+        "in": 1,
+        "out": 0,
+        "stock": 1,
+        "seen": 3,
+        "drift": 2,
+    }
+    assert storage.stock()["hall"]["blue box"].count == after["stock"]["blue box"] == 1
+
+
+def test_a_correction_by_another_process_is_seen_and_told_once(
+    recorder: Recorder, storage: Storage, tmp_path: Path
+) -> None:
+    recorder.inventory(NOON)
+    assert not recorder.inventory_if_corrected(NOON)
+    with closing(Ledger(tmp_path, beside=True)) as other, other.transaction() as entry:
+        entry.correct("hall", "blue box", 40, "mia", "", NOON)
+    assert recorder.inventory_if_corrected(NOON)
+    assert told(storage, "edgetally/local/inventory")[-1]["stock"]["blue box"] == 40
+    assert not recorder.inventory_if_corrected(NOON)
+
+
+def test_times_stay_in_order_and_go_back_only_where_the_clock_was_set_back(
+    recorder: Recorder, storage: Storage
+) -> None:
+    def times() -> list[float]:
+        return [
+            datetime.fromisoformat(each["time"].replace("Z", "+00:00")).timestamp() - NOON
+            for each in told(storage, "edgetally/local/inventory")
+        ]
+
+    for time in (0, 10, 5, 86_400, 86_410):
+        recorder.inventory(NOON + time)
+    assert times() == [0, 10, 10, 86_400, 86_410]
+    recorder.inventory(NOON + 20)
+    recorder.inventory(NOON + 30)
+    assert times()[5:] == [20, 30]
+    look(recorder, 1, events=(crossing(),))  # of a file that was filmed before
+    assert times()[-1] == 30
+
+
+def test_a_correction_of_what_is_not_there_is_refused(recorder: Recorder) -> None:
+    with pytest.raises(InputError, match="there is no site 'yard'"):
+        recorder.correct(Recount("yard", "blue box", 4, "mia"), NOON)
+    assert recorder.correct(Recount("hall", "blue box", 4, "mia"), NOON).count == 4
+
+
+def test_health_says_what_threatens_the_counts_first() -> None:
+    outbox = outbox_health(
+        OutboxStatus(waiting=2, bytes=900, dropped={"health": 1}, oldest_age=3.0),
+        {"jsonl a": TransportStatus("failing", 2), "console": TransportStatus("ok", 0)},
+    )
+    assert (outbox.transports["jsonl a"].state, outbox.dropped) == ("failing", {"health": 1})
+    broken = storage_health(StorageState("memory", "the disk is full"))
+    denied = outbox_health(
+        OutboxStatus(0, 0, {}, None), {"mqtt b": TransportStatus("failing", 2, "mqtt b: denied")}
+    )
+    assert state_reason({}, denied, storage_health(StorageState())) == (
+        "mqtt b does not take messages: denied"
+    )
+    assert state_reason({"dock": LOST}, outbox, broken) == (
+        "the disk is full; camera dock is lost; jsonl a does not take messages"
+    )
+    well = outbox_health(OutboxStatus(0, 0, {}, None), {})
+    assert state_reason({}, well, storage_health(StorageState())) is None
