@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 import traceback
 import warnings
 from contextlib import suppress
@@ -266,6 +267,10 @@ def tune(
     typer.echo(f"edgetally: note: engine auto uses it from now on ({path})", err=True)
 
 
+def _end(_number: int, _frame: FrameType | None) -> None:
+    raise SystemExit(0)
+
+
 @app.command()
 def run(
     config: Annotated[Path, typer.Option("--config", "-c", help="The configuration, in YAML.")],
@@ -274,6 +279,9 @@ def run(
 
     Example: edgetally run --config models/boxes/demo.yaml
     """
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _end)  # until there is something to stop
+
     from edgetally.service import Service  # noqa: PLC0415 - loads OpenCV
 
     logging.getLogger("edgetally").setLevel(min(logging.INFO, logging.getLogger().level))
@@ -385,8 +393,10 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         _call(sys.argv[1:] if arguments is None else arguments)
     except SystemExit as ended:
-        workers = sys.modules.get("edgetally.engines.workers")  # most commands load no engine
-        if workers is not None and workers.some_left_behind():  # it could hang the exit, too
+        # Whatever was left behind in a runtime or in OpenCV aborts the process when Python, ending,
+        # stops its thread there, or keeps it from ending.
+        is_own = arguments is None
+        if is_own and any(thread.daemon for thread in threading.enumerate()):
             for stream in (sys.stdout, sys.stderr):
                 with suppress(OSError):
                     stream.flush()

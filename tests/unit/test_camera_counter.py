@@ -231,3 +231,21 @@ def test_a_rest_of_the_camera_counts_for_who_stands_in_a_zone() -> None:
     (event,) = camera.update(one(0.5, 0.7, 0), 0.4, rested=100.0).zone_events
     assert event.kind == "loitering"
     assert event.seconds == pytest.approx(100.4)
+
+
+@pytest.mark.parametrize(("fps", "apart"), [(15, 7), (15, 9), (30, 12)])
+def test_two_false_boxes_far_apart_in_time_are_no_crossing(fps: int, apart: int) -> None:
+    """Each is confident, and the way from one to the other leads on over the frame's edge."""
+    camera = counter()
+    boxes = {5: (0.46, 0.69, 0.21), 5 + apart: (0.50, 0.24, 0.23)}
+    events: list[CountEvent] = []
+    for number in range(4 * fps):
+        found = Detections.empty()
+        if number in boxes:
+            x, y, side = boxes[number]
+            corners = [[x - side / 2, y - side / 2, x + side / 2, y + side / 2]]
+            found = Detections(
+                np.array(corners, np.float32), np.array([0.7], np.float32), np.zeros(1, np.int64)
+            )
+        events += camera.update(found, number / fps).events
+    assert [*events, *camera.finish()] == []

@@ -97,6 +97,13 @@ def test_each_connection_has_timestamps_of_its_own() -> None:
     assert [time.at(20, 3), time.at(20, 4), time.at(22, 5)] == [20, 21, 22]
 
 
+def test_a_picture_without_a_timestamp_between_others_takes_its_time_once() -> None:
+    """Of every six grabs of an RTSP stream one may repeat the timestamp before it."""
+    time = PacingTime()
+    times = [time.at(n / 30, None if n % 6 == 5 else n / 30) for n in range(300)]
+    assert times[-1] == pytest.approx(299 / 30)
+
+
 def test_the_delay_doubles_from_a_second_to_a_minute_and_varies() -> None:
     for failures, longest in ((0, 1), (1, 2), (3, 8), (6, 60), (2000, 60)):
         delays = {reconnect_delay(failures) for _ in range(50)}

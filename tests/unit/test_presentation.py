@@ -24,7 +24,8 @@ def times(timestamps: list[float | None], fps: float = 10) -> list[float]:
         ([0, 0, 0, 0], [0, 0.1, 0.2, 0.3]),  # raw H.264
         ([None, None, None], [0, 0.1, 0.2]),
         ([0, 0.5, 1, 0, 0.5, 1], [0, 0.5, 1, 1.1, 1.6, 2.1]),  # two recordings in one file
-        ([0, 1, 1, 2], [0, 1, 1.1, 2.1]),
+        ([0, 1, 1, 2], [0, 1, 1.1, 2]),  # a timestamp that comes twice
+        ([0, 0.1, 0.3, 0.2, 0.4], [0, 0.1, 0.3, 0.4, 0.4]),  # a little out of order
         ([0, 1, None, 3], [0, 1, 1.1, 3]),
     ],
 )

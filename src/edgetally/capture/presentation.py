@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+_DISORDER = 0.5  # seconds by which images may come out of order
+
 
 class PresentationTime:
     """Follows a video from image to image.
 
     seconds: from the first image to the present one, never falling. Where the timestamps don't
     rise, as in a raw H.264 stream or where recordings were put together, an image lasts 1/fps.
+    An image that repeats a timestamp, or comes a little out of order, moves none after it.
     is_told: whether the last step was told by timestamps.
     """
 
@@ -22,11 +25,11 @@ class PresentationTime:
         """Go on by a number of images, to one of that timestamp, in seconds."""
         latest = self._latest
         self.is_told = timestamp is not None and latest is not None and timestamp > latest
-        if timestamp is None:
-            self.seconds += images / self._fps
+        if timestamp is not None and self.is_told:
+            self.seconds = max(self.seconds, timestamp + self._offset)
+            self._latest = timestamp
             return
-        if not self.is_told:
-            self.seconds += images / self._fps
+        self.seconds += images / self._fps
+        if timestamp is not None and (latest is None or timestamp < latest - _DISORDER):
             self._offset = self.seconds - timestamp
-        self.seconds = timestamp + self._offset
-        self._latest = timestamp
+            self._latest = timestamp

@@ -83,6 +83,7 @@ class PacingTime:
         self._seconds = 0.0
         self._arrival = 0.0
         self._timestamp: float | None = None
+        self._untold = 0.0  # seconds by arrival that were given since the latest timestamp
         self._since = 0.0
         self._ahead = 0.0
         self._is_believed = True
@@ -90,6 +91,7 @@ class PacingTime:
     def reconnect(self) -> None:
         """Begin to believe another connection's timestamps."""
         self._timestamp = None
+        self._untold = 0.0
         self._is_believed = True
         self._ahead = 0.0
         self._since = self._arrival
@@ -97,13 +99,16 @@ class PacingTime:
     def at(self, arrival: float, timestamp: float | None) -> float:
         """Return the time of the next image, in seconds; never falls."""
         passed = arrival - self._arrival
+        given, self._untold = self._untold, self._untold + passed
         if timestamp is not None and self._timestamp is not None and self._is_believed:
             told = max(0.0, timestamp - self._timestamp)
-            self._ahead += told - passed
+            self._ahead += told - self._untold
             longer = _BELIEVED_SHARE * (arrival - self._since)
             self._is_believed = abs(self._ahead) <= min(_BELIEVED + longer, _MOST_BELIEVED)
-            passed = told
-        self._arrival, self._timestamp = arrival, timestamp
+            passed = max(0.0, told - given)
+        self._arrival = arrival
+        if timestamp is not None:
+            self._timestamp, self._untold = timestamp, 0.0
         self._seconds += passed
         return self._seconds
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from edgetally.counting.continuation import MOTION_SECONDS, farness, goes_on
 from edgetally.counting.geometry import Border
-from edgetally.counting.passage import Crossing, Passage
+from edgetally.counting.passage import Crossing, FramePace, Passage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -87,6 +87,7 @@ class LineCounter:
         self._class_ids = {
             index for index, name in enumerate(classes) if not line.classes or name in line.classes
         }
+        self._pace = FramePace()
         self._followed: dict[int, _Followed] = {}
 
     def update(self, tracks: Iterable[Track], time: float, rested: float = 0.0) -> list[Crossing]:
@@ -95,6 +96,7 @@ class LineCounter:
         A track that is no longer among them has ended. rested: seconds so far in which nothing
         moved, and which are in no time.
         """
+        self._pace.frame(time)
         current = {track.id: track for track in tracks}
         for track_id, track in current.items():
             followed = self._followed.get(track_id)
@@ -138,7 +140,7 @@ class LineCounter:
         ]
         nearest = heapq.nsmallest(_MOST_ALIKE, alike)
         return _Followed(
-            Passage(track, self._line, self._border),
+            Passage(track, self._line, self._border, self._pace),
             may_be={lost_id: far for far, lost_id in nearest if far < math.inf},
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
@@ -26,6 +27,9 @@ _BAND_PER_SIZE = 0.1  # a large box trembles more than a small one
 _AGREEMENT = 0.25
 _ROUNDING = 1e-6  # seconds
 _MAX_STEP = 0.5  # seconds for which a last motion is carried on
+_STEPS = 1.5  # frames, likewise; frames come unevenly
+_ENOUGH = 8  # sightings, from which on nobody asks in how many frames
+_FAIR_SHARE = 0.3  # of the frames
 
 
 @dataclass(frozen=True)
@@ -74,14 +78,34 @@ class _State:
     unsure: list[_Change] = field(default_factory=list)
 
 
+class FramePace:
+    """How far apart a camera's frames are, as a rule: the median of the latest gaps.
+
+    interval: seconds; that of one frame a second before two have come.
+    """
+
+    def __init__(self) -> None:
+        self.interval = 1.0
+        self._last: float | None = None
+        self._gaps: deque[float] = deque(maxlen=15)
+
+    def frame(self, time: float) -> None:
+        """A frame was taken at `time`, in seconds."""
+        if self._last is not None and time > self._last:
+            self._gaps.append(time - self._last)
+            self.interval = statistics.median(self._gaps)
+        self._last = time
+
+
 class Passage:
     """Takes the sightings of one track, and says which changes of sides count.
 
     track: as it was when last among the camera's tracks; is_over: whether it has ended.
     """
 
-    def __init__(self, track: Track, line: LineConfig, border: Border) -> None:
+    def __init__(self, track: Track, line: LineConfig, border: Border, pace: FramePace) -> None:
         self.track = track
+        self._pace = pace
         self.is_over = False
         self._border = border
         self._anchor = line.anchor
@@ -129,7 +153,7 @@ class Passage:
     def counted(self) -> list[Crossing]:
         """Return the crossings that count by now, each once."""
         unsure = self._state.unsure
-        if not unsure or not self.track.is_trusted:
+        if not unsure or not self.track.is_trusted or not self._is_seen_enough():
             return []
         self._state.unsure = []
         track = self.track
@@ -161,7 +185,21 @@ class Passage:
         if len(latest) < 2:
             return False
         before, last = latest
-        return reaches_edge(last.box, velocity(before, last), _step(before, last))
+        return reaches_edge(last.box, velocity(before, last), self._step(before, last))
+
+    def _is_seen_enough(self) -> bool:
+        """Whether it was seen in a fair share of the frames; false boxes in one track are not.
+
+        An object is missed now and then, or for a second or two; detections that show nothing come
+        far apart.
+        """
+        track = self.track
+        frames = 1 + (track.last_seen - track.first_seen) / self._pace.interval
+        return track.hits >= _ENOUGH or track.hits >= _FAIR_SHARE * frames
+
+    def _step(self, before: Sighting, after: Sighting) -> float:
+        """Seconds until the next frame, in which a motion between two sightings is carried on."""
+        return min(after.time - before.time, _STEPS * self._pace.interval, _MAX_STEP)
 
     def _change_sides(self, side: int, rested: float) -> None:
         state, first = self._state, self._state.far[0]
@@ -188,7 +226,7 @@ class Passage:
             self._speed(state.approach[0], last), self._speed(last, far), -state.side
         ):
             return False
-        return is_cut_off or reaches_edge(far.box, velocity(last, far), _step(last, far))
+        return is_cut_off or reaches_edge(far.box, velocity(last, far), self._step(last, far))
 
     def _came_credibly(self) -> bool:
         state = self._state
@@ -196,7 +234,7 @@ class Passage:
             return True
         first, last = state.far[0], state.approach[-1]
         step = velocity(last, first)
-        if reaches_edge(state.since.box, (-step[0], -step[1]), _step(last, first)):
+        if reaches_edge(state.since.box, (-step[0], -step[1]), self._step(last, first)):
             return True
         return len(state.far) == 2 and self._agree(
             self._speed(last, first), self._speed(first, state.far[1]), -state.side
@@ -227,7 +265,3 @@ class Passage:
         way = minus(end, start)
         point = (start[0] + share * way[0], start[1] + share * way[1])
         return before.time + share * (after.time - before.time), point
-
-
-def _step(before: Sighting, after: Sighting) -> float:
-    return min(after.time - before.time, _MAX_STEP)

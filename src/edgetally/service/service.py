@@ -23,6 +23,7 @@ from edgetally.messaging.transports import create_transports
 from edgetally.service.camera_loop import CameraLoop
 from edgetally.service.condition import last_will, outbox_health, storage_health
 from edgetally.service.hearing import hear_requests
+from edgetally.service.loading import load_unless
 from edgetally.service.memory import return_freed_memory
 from edgetally.service.recorder import Recorder
 from edgetally.service.turns import Turns
@@ -104,19 +105,9 @@ class Service:
         config, started = self._config, self._clock()
         return_freed_memory()
         with ExitStack() as stack:
-            detector = stack.enter_context(
-                Detector(
-                    config.model.path,
-                    config.model.engine,
-                    config.model.precision,
-                    tuning=config.model.tuning,
-                    score_threshold=min(_WEAK, config.model.score_threshold),
-                    class_thresholds={
-                        name: min(_WEAK, score)
-                        for name, score in config.model.class_thresholds.items()
-                    },
-                )
-            )
+            detector = load_unless(lambda: self._stopping, lambda: _detector(config))
+            if detector is None:
+                return
             # Whoever ends the service does not wait for a runtime that hangs.
             stack.callback(lambda: detector.close(self._left(0)))
             thresholds = np.array(
@@ -309,6 +300,21 @@ def _open_storage(config: Config, clock: Callable[[], float]) -> Storage:
         sites={camera.name: camera.site for camera in config.cameras},
         bounds=OutboxBounds(max_bytes=outbox.max_bytes, max_age=outbox.max_age),
         clock=clock,
+    )
+
+
+def _detector(config: Config) -> Detector:
+    """Load the model; what the tracker can use is reported, weaker than what counts."""
+    model = config.model
+    return Detector(
+        model.path,
+        model.engine,
+        model.precision,
+        tuning=model.tuning,
+        score_threshold=min(_WEAK, model.score_threshold),
+        class_thresholds={
+            name: min(_WEAK, score) for name, score in model.class_thresholds.items()
+        },
     )
 
 

@@ -106,6 +106,14 @@ class Bench:
                     chosen = batches if all_compared else [batches[i] for i in self._compared]
                     found = detections(engine, bundle, chosen)
                     likeness = self._likeness(candidate, found)
+            answer = engine.infer(batches[0])
+            if not (np.isfinite(answer.boxes).all() and np.isfinite(answer.scores).all()):
+                raise EdgetallyError("what it answers is not finite")  # noqa: TRY301
+        except Exception as error:  # noqa: BLE001 - each runtime raises kinds of its own
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            self.left_out.append(f"{candidate} is left out: {reason}")
+            self._tell(self.left_out[-1])
+            return None
         finally:
             engine.close()
         self._tell(f"{candidate}: {speed.frames_per_second:.1f} frames a second")
