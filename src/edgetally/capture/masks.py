@@ -30,14 +30,8 @@ def black_out(image: Image, polygons: Sequence[Sequence[tuple[float, float]]]) -
     """
     height, width = image.shape[:2]
     for polygon in polygons:
-        corners = tuple((x, y) for x, y in polygon)
-        fixed = _fixed(corners, width, height)
-        cv2.fillPoly(image, [fixed], (0, 0, 0), shift=_SUBPIXEL_BITS)
-        cv2.polylines(
-            image, [fixed], isClosed=True, color=(0, 0, 0), thickness=2, shift=_SUBPIXEL_BITS
-        )
-        for hole in _holes(corners, width, height):
-            cv2.fillPoly(image, [hole], (0, 0, 0))
+        for outline in _outlines(tuple((x, y) for x, y in polygon), width, height):
+            cv2.fillPoly(image, [outline], (0, 0, 0))
 
 
 def _fixed(corners: _Polygon, width: int, height: int) -> NDArray[np.int32]:
@@ -47,15 +41,17 @@ def _fixed(corners: _Polygon, width: int, height: int) -> NDArray[np.int32]:
 
 
 @lru_cache(maxsize=64)
-def _holes(corners: _Polygon, width: int, height: int) -> list[NDArray[np.int32]]:
-    """Return the outlines of what fillPoly leaves free: the insides of loops that overlap."""
+def _outlines(corners: _Polygon, width: int, height: int) -> list[NDArray[np.int32]]:
+    """Return what a polygon goes around, without holes, as outlines in whole pixels.
+
+    fillPoly alone leaves free the insides of loops that overlap.
+    """
     drawn = np.zeros((height + 2 * _MARGIN, width + 2 * _MARGIN), np.uint8)
-    outline = _fixed(corners, width, height)
-    cv2.fillPoly(drawn, [outline], (1,), shift=_SUBPIXEL_BITS, offset=(_MARGIN, _MARGIN))
-    found, tree = cv2.findContours(
-        drawn, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE, offset=(-_MARGIN, -_MARGIN)
+    fixed = _fixed(corners, width, height)
+    cv2.fillPoly(drawn, [fixed], (1,), shift=_SUBPIXEL_BITS, offset=(_MARGIN, _MARGIN))
+    moved = fixed + np.int32(_MARGIN << _SUBPIXEL_BITS)
+    cv2.polylines(drawn, [moved], isClosed=True, color=(1,), thickness=2, shift=_SUBPIXEL_BITS)
+    found, _ = cv2.findContours(
+        drawn, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE, offset=(-_MARGIN, -_MARGIN)
     )
-    if tree is None:
-        return []
-    around = zip(found, tree[0], strict=True)
-    return [np.asarray(outline, np.int32) for outline, (*_, parent) in around if parent >= 0]
+    return [np.asarray(outline, np.int32) for outline in found]
