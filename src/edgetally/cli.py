@@ -426,7 +426,18 @@ def _call(given: list[str]) -> None:
         sys.exit(130)
     except Exception as error:  # noqa: BLE001 - a user gets a line, not a traceback
         _tell(error, given)
+        _give_up_output()
         sys.exit(1)
+
+
+def _give_up_output() -> None:
+    """Let what standard output does not take go nowhere: Python, ending, would fail again."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
 
 
 def _tell(error: Exception, given: list[str]) -> None:

@@ -135,7 +135,7 @@ def test_reconnecting_leaks_neither_threads_nor_files_nor_memory(
         assert live.counters.reconnects >= reconnects * 0.9
     after = resources()
     assert after["threads"] == before["threads"]
-    assert after["tasks"] <= before["tasks"] + 1
+    assert after["tasks"] <= before["tasks"] + 4  # some of FFmpeg's may be ending
     assert after["files"] <= before["files"]
 
 

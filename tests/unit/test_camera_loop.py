@@ -223,7 +223,7 @@ def test_a_scene_is_settled_once_nothing_has_come_or_gone_for_a_while() -> None:
     assert not any(settled[:5])
     assert all(settled[5:15])
     assert not any(settled[15:25])  # the track waits
-    assert all(settled[30:45])
+    assert all(settled[35:45])
     assert not any(settled[45:49])
     assert all(settled[50:])
 
