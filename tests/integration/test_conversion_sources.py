@@ -355,7 +355,7 @@ def test_settings_with_which_aws_cannot_be_asked_are_one_line(
 def test_without_boto3_the_extra_is_named(into: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "boto3", None)
     for ask in (lambda: artifact_of("boxes"), lambda: fetch(URI, into, limit=9)):
-        with pytest.raises(InputError, match=r"pip install 'edgetally\[convert\]'"):
+        with pytest.raises(InputError, match=r"pip install 'edgetally\[aws\]'"):
             ask()
 
 

@@ -1,0 +1,45 @@
+"""The configuration that a deployment brings: the user's YAML, on top of the recipe's defaults."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from edgetally.config import parse_config
+from edgetally.config.reading import read_yaml
+from edgetally.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+_POLICY = "accessControl"  # Greengrass's own key beside ours
+
+
+def merged(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
+    """Merge as a deployment does: maps key by key, anything else replaced."""
+    whole = dict(base)
+    for key, value in change.items():
+        before = whole.get(key)
+        both = isinstance(before, dict) and isinstance(value, dict)
+        whole[key] = merged(before, value) if both and before is not None else value
+    return whole
+
+
+def configuration_update(path: Path, default: Mapping[str, Any]) -> dict[str, Any]:
+    """Read what a deployment shall merge into the component's configuration.
+
+    default: the recipe's. Raises InputError where the file can't be read, or the service would
+    refuse what comes of both.
+    """
+    change = read_yaml(path)
+    if not isinstance(change, dict):
+        raise InputError(f"configuration {path}: expected keys such as cameras")
+    whole = merged(default, change)
+    whole.pop(_POLICY, None)
+    parse_config(whole, str(path))
+    try:
+        json.dumps(change, allow_nan=False)
+    except (TypeError, ValueError):
+        raise InputError(f"configuration {path}: holds what JSON can't; use plain values") from None
+    return change

@@ -1,0 +1,351 @@
+"""Built components on their way to devices: published, deployed, watched."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from edgetally.cli import main
+from edgetally.component.built import built_components
+from edgetally.component.calls import PrintedCalls, RealCalls
+from edgetally.component.deploying import Deployment, Target, deploy, watch
+from edgetally.component.publishing import publish
+from edgetally.errors import EdgetallyError, InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+boto3 = pytest.importorskip("boto3", reason="boto3 is not installed (edgetally[aws])")
+stubbing = pytest.importorskip("botocore.stub")
+moto = pytest.importorskip("moto")
+
+COUNTER = "io.edgetally.Counter"
+MODEL = "io.edgetally.Model"
+THING_ARN = "arn:aws:iot:eu-west-1:123456789012:thing/dock-1"
+GROUP_ARN = "arn:aws:iot:eu-west-1:123456789012:thinggroup/docks"
+COMPONENT_ARN = "arn:aws:greengrass:eu-west-1:123456789012:components:io.edgetally.Counter"
+DEFAULTS = {"model": {"path": "current"}, "accessControl": {}}
+
+
+@pytest.fixture
+def build(tmp_path: Path) -> Path:
+    """A build of the counter and a model, as small as can be."""
+    folder = tmp_path / "build"
+    for name, version in ((COUNTER, "0.1.0"), (MODEL, "2.0.0")):
+        file = folder / "artifacts" / name / version / "artifact.zip"
+        file.parent.mkdir(parents=True)
+        file.write_bytes(name.encode())
+        uri = "s3://BUCKET_NAME/COMPONENT_NAME/COMPONENT_VERSION/artifact.zip"
+        recipe = {
+            "ComponentName": name,
+            "ComponentVersion": version,
+            "ComponentConfiguration": {"DefaultConfiguration": DEFAULTS},
+            "Manifests": [{"Artifacts": [{"Uri": uri}]}, {"Artifacts": [{"Uri": uri}]}],
+        }
+        path = folder / "recipes" / f"{name}.json"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps(recipe))
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An account of moto's, which has no Greengrass; that is stubbed."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    monkeypatch.delenv("AWS_PROFILE", raising=False)
+    with moto.mock_aws():
+        boto3.client("s3").create_bucket(
+            Bucket="parts", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
+        )
+        yield
+
+
+@pytest.fixture
+def greengrass(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """What answers for AWS IoT Greengrass, as it is told to; every answer must be asked for."""
+    stubbed = boto3.client("greengrassv2")
+    monkeypatch.setattr(
+        "edgetally.component.calls.client",
+        lambda service: stubbed if service == "greengrassv2" else boto3.client(service),
+    )
+    with stubbing.Stubber(stubbed) as stubber:
+        yield stubber
+        stubber.assert_no_pending_responses()
+
+
+def created(state: str, **more: Any) -> dict[str, Any]:
+    return {
+        "arn": f"{COMPONENT_ARN}:versions:0.1.0",
+        "componentName": COUNTER,
+        "componentVersion": "0.1.0",
+        "creationTimestamp": 0,
+        "status": {"componentState": state, **more},
+    }
+
+
+def recipe_in_bucket(build: Path) -> bytes:
+    component = built_components(build)[COUNTER]
+    return json.dumps(component.with_artifacts_at("parts"), indent=2).encode()
+
+
+def test_a_component_is_published_with_its_artifacts_in_the_bucket(
+    build: Path, greengrass: Any
+) -> None:
+    recipe = recipe_in_bucket(build)
+    greengrass.add_response(
+        "create_component_version", created("REQUESTED"), {"inlineRecipe": recipe}
+    )
+    greengrass.add_response(
+        "describe_component",
+        created("DEPLOYABLE"),
+        {"arn": f"{COMPONENT_ARN}:versions:0.1.0"},
+    )
+    told: list[str] = []
+    component = built_components(build)[COUNTER]
+    publish([component], "parts", RealCalls(), told.append, pause=lambda _: None)
+    assert told == [f"{COUNTER} 0.1.0: published"]
+    uris = [each["Artifacts"][0]["Uri"] for each in json.loads(recipe)["Manifests"]]
+    assert uris == [f"s3://parts/{COUNTER}/0.1.0/artifact.zip"] * 2
+    stored = boto3.client("s3").get_object(Bucket="parts", Key=f"{COUNTER}/0.1.0/artifact.zip")
+    assert stored["Body"].read() == COUNTER.encode()
+
+
+def test_a_version_that_is_published_already_is_refused_with_the_remedy(
+    build: Path, greengrass: Any
+) -> None:
+    greengrass.add_client_error("create_component_version", "ConflictException", "exists", 409)
+    with pytest.raises(InputError, match=r"is published already.*higher --version"):
+        publish([built_components(build)[COUNTER]], "parts", RealCalls(), print)
+
+
+def test_a_recipe_that_aws_finds_wrong_is_told_with_its_reason(
+    build: Path, greengrass: Any
+) -> None:
+    greengrass.add_client_error(
+        "create_component_version", "ValidationException", "Lifecycle is wrong", 400
+    )
+    with pytest.raises(InputError, match=f"component {COUNTER} 0.1.0.*Lifecycle is wrong"):
+        publish([built_components(build)[COUNTER]], "parts", RealCalls(), print)
+
+
+def test_artifacts_that_aws_cannot_read_are_a_failure_with_its_reason(
+    build: Path, greengrass: Any
+) -> None:
+    failed = created("FAILED", errors={"artifact.zip": "no access"})
+    greengrass.add_response("create_component_version", failed)
+    with pytest.raises(EdgetallyError, match="was refused: no access"):
+        publish([built_components(build)[COUNTER]], "parts", RealCalls(), print)
+
+
+def test_a_bucket_that_is_not_there_is_named(build: Path, greengrass: Any) -> None:
+    with pytest.raises(InputError, match=r"s3://nowhere-at-all/.*no such bucket"):
+        publish([built_components(build)[COUNTER]], "nowhere-at-all", RealCalls(), print)
+
+
+def test_a_deployment_keeps_what_else_the_target_has(build: Path, greengrass: Any) -> None:
+    boto3.client("iot").create_thing_group(thingGroupName="docks")
+    arn = boto3.client("iot").describe_thing_group(thingGroupName="docks")["thingGroupArn"]
+    cli = {"componentVersion": "2.12.0"}
+    before = {"componentVersion": "0.0.9", "runWith": {"posixUser": "counter"}}
+    greengrass.add_response(
+        "list_deployments",
+        {"deployments": [{"deploymentId": "former", "targetArn": arn}]},
+        {"targetArn": arn, "historyFilter": "LATEST_ONLY"},
+    )
+    greengrass.add_response(
+        "get_deployment",
+        {"components": {"aws.greengrass.Cli": cli, COUNTER: before}},
+        {"deploymentId": "former"},
+    )
+    greengrass.add_response(
+        "create_deployment",
+        {"deploymentId": "mine"},
+        {
+            "targetArn": arn,
+            "deploymentName": "edgetally",
+            "components": {
+                "aws.greengrass.Cli": cli,
+                COUNTER: {
+                    "componentVersion": "0.1.0",
+                    "runWith": {"posixUser": "counter"},
+                    "configurationUpdate": {"merge": '{"cameras": []}', "reset": [""]},
+                },
+                MODEL: {"componentVersion": "2.0.0"},
+            },
+            "deploymentPolicies": {
+                "failureHandlingPolicy": "ROLLBACK",
+                "configurationValidationPolicy": {"timeoutInSeconds": 30},
+            },
+        },
+    )
+    deployment = Deployment(
+        {COUNTER: "0.1.0", MODEL: "2.0.0"}, {COUNTER: {"cameras": []}}, from_defaults=True
+    )
+    assert deploy(deployment, Target("group", "docks"), RealCalls()) == ("mine", arn)
+
+
+def test_a_thing_that_does_not_exist_is_named(greengrass: Any) -> None:
+    with pytest.raises(InputError, match="thing dock-1 does not exist"):
+        deploy(Deployment({COUNTER: "0.1.0"}), Target("thing", "dock-1"), RealCalls())
+
+
+def effective(status: str, deployment: str = "mine", **more: Any) -> dict[str, Any]:
+    return {
+        "effectiveDeployments": [
+            {
+                "deploymentId": deployment,
+                "deploymentName": "edgetally",
+                "targetArn": GROUP_ARN,
+                "coreDeviceExecutionStatus": status,
+                "creationTimestamp": 0,
+                "modifiedTimestamp": 0,
+                **more,
+            }
+        ]
+    }
+
+
+def test_each_devices_progress_is_told_until_all_have_taken_it(greengrass: Any) -> None:
+    devices = {"coreDevices": [{"coreDeviceThingName": name} for name in ("dock-1", "dock-2")]}
+    for first, second in (
+        (effective("SUCCEEDED", "another"), effective("IN_PROGRESS")),
+        (effective("SUCCEEDED"), effective("IN_PROGRESS")),
+        (effective("SUCCEEDED"), effective("SUCCEEDED")),
+    ):
+        greengrass.add_response("list_core_devices", devices, {"thingGroupArn": GROUP_ARN})
+        for name, state in (("dock-1", first), ("dock-2", second)):
+            greengrass.add_response(
+                "list_effective_deployments", state, {"coreDeviceThingName": name}
+            )
+    told: list[str] = []
+    watch(
+        "mine",
+        Target("group", "docks"),
+        GROUP_ARN,
+        RealCalls(),
+        told.append,
+        timeout=60,
+        pause=lambda _: None,
+    )
+    assert told == [
+        "dock-1: queued",
+        "dock-2: in progress",
+        "dock-1: succeeded",
+        "dock-2: succeeded",
+    ]
+
+
+def test_a_device_that_fails_is_named_with_its_reason(greengrass: Any) -> None:
+    failed = effective(
+        "FAILED", reason="rolled back", statusDetails={"errorTypes": ["COMPONENT_BROKEN"]}
+    )
+    greengrass.add_response("list_effective_deployments", failed)
+    with pytest.raises(EdgetallyError, match=r"1 of 1 .*dock-1 \(rolled back; COMPONENT_BROKEN\)"):
+        watch("mine", Target("thing", "dock-1"), THING_ARN, RealCalls(), print, timeout=60)
+
+
+def test_devices_that_are_away_end_the_wait_and_are_named(greengrass: Any) -> None:
+    times = iter([0.0, 61.0])
+    greengrass.add_response("list_effective_deployments", {"effectiveDeployments": []})
+    with pytest.raises(EdgetallyError, match="after 60 s these have not finished: dock-1"):
+        watch(
+            "mine",
+            Target("thing", "dock-1"),
+            THING_ARN,
+            RealCalls(),
+            print,
+            timeout=60,
+            clock=lambda: next(times),
+        )
+
+
+def test_a_dry_run_prints_each_call_and_makes_none(build: Path) -> None:
+    told: list[str] = []
+    calls = PrintedCalls(told.append)
+    publish(built_components(build).values(), "parts", calls, told.append)
+    deploy(Deployment({COUNTER: "0.1.0"}), Target("thing", "dock-1"), calls)
+    assert [line.split(" ", 2)[:2] for line in told if not line.endswith("published")] == [
+        ["s3", "put-object"],
+        ["greengrassv2", "create-component-version"],
+        ["s3", "put-object"],
+        ["greengrassv2", "create-component-version"],
+        ["iot", "describe-thing"],
+        ["greengrassv2", "list-deployments"],
+        ["greengrassv2", "create-deployment"],
+    ]
+    assert boto3.client("s3").list_objects_v2(Bucket="parts")["KeyCount"] == 0
+
+
+def run(*arguments: object) -> int:
+    with pytest.raises(SystemExit) as ended:
+        main(["component", *map(str, arguments)])
+    return int(ended.value.code or 0)
+
+
+def test_a_configuration_that_the_service_would_refuse_is_not_deployed(
+    build: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "dock.yaml"
+    config.write_text("cameras: [{name: dock, source: 'test:', fsp: 5}]\n")
+    options = ("--thing", "dock-1", "--config", config, "--build", build, "--dry-run")
+    assert run("deploy", *options) == 2
+    assert "did you mean 'fps'" in capsys.readouterr().err
+    config.write_text("cameras: [{name: dock, source: 'test:', fps: 5}]\n")
+    assert run("deploy", *options) == 0
+    printed = capsys.readouterr().out
+    assert '"merge": "{\\"cameras\\": [{\\"name\\": \\"dock\\"' in printed
+
+
+def test_an_empty_folder_names_the_command_that_fills_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("publish", "--bucket", "parts", "--build", tmp_path) == 2
+    assert "edgetally component build" in capsys.readouterr().err
+
+
+def install(folder: Path, name: str, script: str) -> None:
+    folder.mkdir(exist_ok=True)
+    program = folder / name
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+
+
+def test_the_nucleus_of_this_machine_is_asked_in_its_own_words(
+    build: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    config = tmp_path / "dock.yaml"
+    config.write_text("cameras: [{name: dock, source: 'test:'}]\n")
+    programs = tmp_path / "bin"
+    monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
+    # Lite takes no configuration beside a local deployment: it lies in the recipe.
+    install(programs, "ggl-cli", f'echo "$@"; cat "$3"/{COUNTER}-0.1.0.json; ls -R "$5"')
+    assert run("local", "--config", config, "--build", build) == 0
+    printed = capsys.readouterr().out
+    assert f"--add-component {COUNTER}=0.1.0 --add-component {MODEL}=2.0.0" in printed
+    assert '"cameras": [{"name": "dock"' in printed
+    assert "artifact.zip" in printed
+    install(programs, "greengrass-cli", 'echo "$@"')
+    assert run("local", "--config", config, "--build", build) == 0
+    printed = capsys.readouterr().out
+    assert f"--merge {COUNTER}=0.1.0 --merge {MODEL}=2.0.0 --update-config" in printed
+    assert '{"io.edgetally.Counter": {"MERGE": {"cameras": [{"name": "dock"' in printed
+    install(programs, "greengrass-cli", "echo not so >&2; exit 3")
+    assert run("local", "--build", build) == 1
+    assert "refuses the deployment: not so" in capsys.readouterr().err
+
+
+def test_the_infrastructure_is_clean_to_the_linter() -> None:
+    api = pytest.importorskip("cfnlint.api")
+    template = Path(__file__).parents[2] / "greengrass-component" / "cloudformation.yaml"
+    problems = api.lint(template.read_text(encoding="utf-8"))
+    assert not [str(problem) for problem in problems]
