@@ -1,0 +1,198 @@
+"""`edgetally doctor`: what would fail is found, named and comes with its remedy."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+from mosquitto_broker import Authority
+from mqtt_device import settings
+
+from edgetally.cli import main
+from edgetally.config import load_config
+from edgetally.config.model import StorageConfig
+from edgetally.doctor import examine
+from edgetally.doctor.brokers import transport
+from edgetally.doctor.storage import storage
+from locked_folder import locked_folder
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from mosquitto_broker import Certificate, MosquittoBroker
+
+    from edgetally.bundle import ModelBundle
+
+pytest_plugins = ("mqtt_fixtures",)
+SECRET = "a-secret-of-mine"  # noqa: S105 - of no one
+
+
+def examined(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, list[str]]:
+    with pytest.raises(SystemExit) as ended:
+        main(["doctor", *map(str, arguments)])
+    return int(ended.value.code or 0), capsys.readouterr().out.splitlines()
+
+
+def folder_of(bundle: ModelBundle) -> Path:
+    return bundle.file("onnx").parent
+
+
+def write(folder: Path, bundle: ModelBundle, **sections: Any) -> Path:
+    config: dict[str, Any] = {
+        "model": {"path": str(folder_of(bundle)), "engine": "onnxruntime"},
+        "cameras": [
+            {
+                "name": "dock",
+                "source": "test:",
+                "lines": [
+                    {"name": "door", "from": [0, 0.5], "to": [1, 0.5], "inDirection": [0, 1]}
+                ],
+            }
+        ],
+        "storage": {"path": str(folder / "state")},
+        **sections,
+    }
+    path = folder / "edgetally.yaml"
+    path.write_text(yaml.safe_dump(config))
+    return path
+
+
+def of(lines: list[str], subject: str) -> list[str]:
+    return [line for line in lines if f" {subject}" in line.split(":")[0]]
+
+
+def test_a_device_that_can_run_its_configuration_is_well(
+    tmp_path: Path, bundle: ModelBundle, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, lines = examined(capsys, "--config", write(tmp_path, bundle))
+    assert status == 0, lines
+    assert of(lines, "camera dock") == ["ok     camera dock: gives pictures, 640 x 480"]
+    (whole, speed) = of(lines, "model")
+    assert "boxes 1.0.0, 300 x 300, blue box, yellow box" in whole
+    assert "onnxruntime at fp32" in speed
+    assert of(lines, "engine")
+    assert of(lines, "Python")
+    assert not (tmp_path / "state").exists()  # looking changes nothing
+
+
+def test_each_thing_that_would_fail_has_its_line_and_the_rest_is_still_looked_at(
+    tmp_path: Path, bundle: ModelBundle, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = tmp_path / "broken"
+    shutil.copytree(folder_of(bundle), broken)
+    (broken / "model.onnx").write_bytes(b"damaged")
+    config = write(
+        tmp_path,
+        bundle,
+        model={"path": str(broken)},
+        cameras=[
+            {"name": "gate", "source": f"rtsp://me:{SECRET}@127.0.0.1:1/x", "openTimeout": 3},
+            {"name": "dock", "source": "test:"},
+        ],
+        publish={"transports": [{"type": "jsonl", "path": str(tmp_path / "no" / "x.jsonl")}]},
+        storage={"path": "/dev/shm/edgetally-doctor"},  # noqa: S108 - a tmpfs is meant
+    )
+    status, lines = examined(capsys, "--config", config)
+    assert status == 1
+    assert SECRET not in "".join(lines)
+    assert all(line.startswith("wrong") for line in of(lines, "model")), lines
+    (gate,) = of(lines, "camera gate")
+    assert gate.startswith("wrong")
+    dock, unused = of(lines, "camera dock")
+    assert dock.startswith("ok")
+    assert "neither lines nor zones" in unused
+    assert any("lies in memory" in line for line in of(lines, "storage"))
+    (file,) = of(lines, "transport")
+    assert file.startswith("wrong")
+    assert f"let this user write to {tmp_path / 'no'}" in file
+
+
+def test_a_storage_folder_that_cannot_be_written_is_found(
+    tmp_path: Path, bundle: ModelBundle
+) -> None:
+    config = load_config(write(tmp_path, bundle))
+    with locked_folder() as locked:
+        moved = StorageConfig(path=locked / "state")
+        (found,) = storage(config.model_copy(update={"storage": moved}))
+    assert found.state == "wrong"
+    assert f"let this user write to {locked}" in found.remedy
+
+
+def test_a_damaged_ledger_is_found_and_left_as_it_is(
+    tmp_path: Path, bundle: ModelBundle, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ledger = tmp_path / "state" / "ledger.sqlite"
+    ledger.parent.mkdir()
+    ledger.write_bytes(b"no database" * 1000)
+    status, lines = examined(capsys, "--config", write(tmp_path, bundle))
+    assert status == 1
+    assert any(line.startswith("wrong  ledger") for line in lines), lines
+    assert ledger.read_bytes() == b"no database" * 1000
+
+
+def test_json_has_an_object_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    _, lines = examined(capsys, "--json")
+    findings = [json.loads(line) for line in lines]
+    assert {"subject", "state", "text", "remedy"} == set(findings[0])
+    assert {finding["state"] for finding in findings} <= {"ok", "note", "wrong"}
+
+
+def test_what_fails_unforeseen_is_a_finding_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise RuntimeError("boom")
+
+    monkeypatch.setattr("edgetally.doctor.software.processor", fail)
+    findings = {finding.subject: finding for finding in examine(None)}
+    assert findings["processor"].state == "wrong"
+    assert "boom" in findings["processor"].text
+    assert "clock" in findings
+
+
+def test_a_broker_that_trusts_us_and_that_we_trust_is_well(
+    broker: MosquittoBroker, ours: Authority, device: Certificate
+) -> None:
+    findings = list(transport(settings(broker.port, device, ours.root)))
+    assert findings[-1].state == "ok"
+    assert "both certificates are accepted" in findings[-1].text
+
+
+def test_a_broker_that_does_not_trust_us_is_told_from_one_that_we_do_not_trust(
+    broker: MosquittoBroker, ours: Authority, device: Certificate, tmp_path: Path
+) -> None:
+    theirs = Authority(tmp_path, "theirs")
+    distrusted = list(transport(settings(broker.port, device, theirs.root)))[-1]
+    assert distrusted.state == "wrong"
+    assert "not signed by rootCa" in distrusted.text
+    refused = list(transport(settings(broker.port, theirs.issue("stranger"), ours.root)))[-1]
+    assert refused.state == "wrong"
+    assert "refused our certificate" in refused.text
+
+
+def test_an_expired_certificate_is_found_before_the_broker_says_so(
+    broker: MosquittoBroker, ours: Authority
+) -> None:
+    findings = list(transport(settings(broker.port, ours.issue("old", expired=True), ours.root)))
+    assert "has expired" in findings[0].text
+
+
+def test_a_broker_that_is_away_is_found(
+    broker: MosquittoBroker, ours: Authority, device: Certificate
+) -> None:
+    broker.kill()
+    assert "can't be reached" in list(transport(settings(broker.port, device, ours.root)))[-1].text
+
+
+def test_a_nucleus_that_is_asked_for_and_not_here_is_found(
+    tmp_path: Path,
+    bundle: ModelBundle,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("AWS_GG_NUCLEUS_DOMAIN_SOCKET_FILEPATH_FOR_COMPONENT", raising=False)
+    config = write(tmp_path, bundle, publish={"transports": [{"type": "greengrass"}]})
+    status, lines = examined(capsys, "--config", config)
+    assert status == 1
+    assert any(line.startswith("wrong  nucleus: none is here") for line in lines), lines
