@@ -18,7 +18,7 @@ def chosen(costs: NDArray[np.float64]) -> list[tuple[int, int]]:
     """Pairs of a matrix of costs [R, C], inf where none is possible."""
     rows, columns = np.nonzero(np.isfinite(costs))
     found = assign(rows, columns, costs[rows, columns])
-    return sorted(zip(*(part.tolist() for part in found), strict=True))
+    return sorted(zip(rows[found].tolist(), columns[found].tolist(), strict=True))
 
 
 @st.composite

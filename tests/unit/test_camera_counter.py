@@ -192,6 +192,16 @@ def test_who_comes_to_the_line_is_counted_as_it_went(
     assert [direction for _, direction in counted([way])] == expected
 
 
+@pytest.mark.parametrize("fps", [3, 5])
+@pytest.mark.parametrize("misplaced", [0.1, 0.2, 0.3])
+@pytest.mark.parametrize("stands", [0.5, 0.6, 0.7, 0.8])
+def test_an_object_whose_first_box_lies_beyond_the_line_has_not_crossed_it(
+    fps: float, misplaced: float, stands: float
+) -> None:
+    """The tracker ends what began so, and takes the object for another one."""
+    assert counted([[misplaced, *[stands] * 20]], fps=fps) == []
+
+
 def test_a_minimum_stay_leaves_out_who_looks_in() -> None:
     way: list[float | None] = [*np.linspace(0.1, 0.5, 8), *[0.5] * 5, *np.linspace(0.5, 0.1, 8)]
     assert [direction for _, direction in counted([way])] == ["in", "out"]
@@ -233,7 +243,9 @@ def test_a_rest_of_the_camera_counts_for_who_stands_in_a_zone() -> None:
     assert event.seconds == pytest.approx(100.4)
 
 
-@pytest.mark.parametrize(("fps", "apart"), [(15, 7), (15, 9), (30, 12)])
+@pytest.mark.parametrize(
+    ("fps", "apart"), [(5, 2), (5, 3), (10, 2), (10, 5), (15, 7), (15, 9), (30, 12)]
+)
 def test_two_false_boxes_far_apart_in_time_are_no_crossing(fps: int, apart: int) -> None:
     """Each is confident, and the way from one to the other leads on over the frame's edge."""
     camera = counter()

@@ -4,13 +4,15 @@ import math
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
-from followed import Life, track_of
+from followed import Life, box_at, track_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgetally.config import LineConfig
 from edgetally.counting.line import Crossing, LineCounter
+from edgetally.counting.track import Sighting
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,7 +50,7 @@ def crossings(
     if ends == "cut off":
         return found + counter.finish()
     end = len(places) / fps
-    return found + counter.update([], end, rested) + counter.update([], end + 9, rested)
+    return found + counter.update([], end, rested) + counter.update([], end + 20, rested)
 
 
 def column(*ys: float | None, x: float = 0.5) -> Life:
@@ -74,6 +76,13 @@ def column(*ys: float | None, x: float = 0.5) -> Life:
         pytest.param(column(0.3, 0.3, 0.7, 0.3, 0.7, 0.3), [], id="misplaced twice"),
         pytest.param(column(0.3, 0.3, 0.3, 0.7), [], id="a misplaced box was the last"),
         pytest.param(column(0.35, 0.6, 0.6, 0.6), [], id="the first box was misplaced"),
+        pytest.param(column(0.15, 0.7, 0.7, 0.7), [], id="the first box was misplaced far away"),
+        pytest.param(
+            column(0.3, 0.4, 0.49, 0.52, 0.505, 0.52, 0.6), ["in"], id="once more in the band"
+        ),
+        pytest.param(column(0.3, 0.4, 0.515, *[0.505] * 9, 0.515, 0.4), [], id="twice a bit over"),
+        pytest.param(column(0.3, 0.4, *[0.515] * 4), ["in"], id="stands a bit over"),
+        pytest.param(column(0.489, *[0.5] * 9, 0.6, 0.7), [], id="began on the line, trembling"),
         pytest.param(column(0.3, 0.4, None, None, None, 0.6, 0.7), ["in"], id="lost on the line"),
         pytest.param(column(0.3, 0.4, None, None, None, 0.4, 0.3), [], id="lost and back"),
         pytest.param(column(0.35, 0.6, 0.9), ["in"], id="fast: seen once before it"),
@@ -232,7 +241,7 @@ def test_one_track_does_not_disturb_another() -> None:
 
 
 # Its middle is never beyond 0.5, its lower edge is from the third frame on.
-LOW = column(0.3, 0.4, 0.46, 0.46, 0.46)
+LOW = column(0.3, 0.4, 0.47, 0.47, 0.47)
 
 
 @pytest.mark.parametrize(
@@ -244,7 +253,7 @@ LOW = column(0.3, 0.4, 0.46, 0.46, 0.46)
         ("topCentre", [0, -1], column(0.8, 0.7, 0.52, 0.52), ["in"]),
         ("leftCentre", [0, 1], LOW, []),
         ("leftCentre", [1, 0], [(x, 0.5) for x in (0.8, 0.7, 0.52, 0.52)], ["out"]),
-        ("rightCentre", [1, 0], [(x, 0.5) for x in (0.2, 0.3, 0.46, 0.46)], ["in"]),
+        ("rightCentre", [1, 0], [(x, 0.5) for x in (0.2, 0.3, 0.47, 0.47)], ["in"]),
         ("rightCentre", [1, 0], [(x, 0.5) for x in (0.2, 0.3, 0.42, 0.42)], []),
     ],
 )
@@ -298,8 +307,9 @@ SECOND = 5  # frames
         pytest.param(
             column(*[0.4] * 6, *[0.6] * 3, *[0.4] * 3, *[0.6] * 6), ["in"], id="swung, then stayed"
         ),
-        pytest.param(column(0.3, 0.4, 0.6, 0.6), ["in"], id="ended there"),
+        pytest.param(column(0.3, 0.4, *[0.6] * 4), [], id="lost there in the view"),
         pytest.param(column(0.3, 0.4, 0.7, 0.9), ["in"], id="left the view there"),
+        pytest.param(column(0.3, 0.4, 0.6, 0.7, 0.75), ["in"], id="about to leave the view there"),
         pytest.param(column(0.3, 0.4, 0.6, 0.6, 0.4), [], id="last seen here again"),
         pytest.param(column(0.05, 0.25, 0.45, 0.75), ["in"], id="left the view there at once"),
         pytest.param(
@@ -360,11 +370,41 @@ def test_on_an_endless_line_a_stay_leaves_out_only_pairs_of_crossings(
 ) -> None:
     """What is left out is a way there and back: IN less OUT stays right."""
     line = {"name": "door", "from": [0, 0.5], "to": [1, 0.5], "inDirection": [0, 1]}
-    every = [c.direction for c in crossings(places, line)]
-    stayed = [c.direction for c in crossings(places, {**line, "minStay": min_stay})]
+    every = [c.direction for c in crossings(places, line, ends="cut off")]
+    staying = {**line, "minStay": min_stay}
+    stayed = [c.direction for c in crossings(places, staying, ends="cut off")]
     assert all(one != other for one, other in pairwise(stayed))
     assert len(stayed) <= len(every)
     seen = [place[1] - 0.5 for place in places if place is not None]
     if len(seen) > 1 and min(map(abs, seen[-2:])) > 0.011 and seen[-1] * seen[-2] > 0:
         net = [way.count("in") - way.count("out") for way in (every, stayed)]
         assert net[0] == net[1]
+
+
+@pytest.mark.parametrize("fps", [2, 5, 15, 30])
+@pytest.mark.parametrize("tremble", [0.003, 0.006, 0.01])
+def test_who_rests_on_the_line_for_a_minute_does_not_cross_it(fps: float, tremble: float) -> None:
+    """However much its box trembles."""
+    rng = np.random.default_rng(7)
+    way = np.concatenate([np.arange(0.1, 0.5, 0.2 / fps), np.full(round(60 * fps), 0.502)])
+    path = [
+        Sighting(number / fps, box_at(0.5, y, 0.1))
+        for number, y in enumerate(rng.normal(way, tremble).tolist())
+    ]
+    seen_twice = track_of(column(0.1, 0.1), fps=fps)
+    assert seen_twice is not None
+    counter = LineCounter(LineConfig.model_validate(DOWN), ("blue box",))
+    for end in range(2, len(path)):
+        track = seen_twice._replace(path=tuple(path[max(0, end - 32) : end]), hits=end)
+        assert counter.update([track._replace(confident_hits=end)], path[end - 1].time) == []
+    assert counter.finish() == []
+
+
+@pytest.mark.parametrize("fps", [2, 5, 15, 30])
+@pytest.mark.parametrize("speed", [0.1, 0.3])
+def test_who_walks_through_is_counted_though_the_box_trembles(fps: float, speed: float) -> None:
+    rng = np.random.default_rng(round(fps))
+    way = np.arange(0.1, 0.9, speed / fps)
+    for tremble in (0.003, 0.006, 0.01):
+        found = crossings(column(*rng.normal(way, tremble).tolist()), fps=fps)
+        assert [crossing.direction for crossing in found] == ["in"]

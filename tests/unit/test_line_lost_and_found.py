@@ -207,6 +207,26 @@ def test_who_is_found_there_has_to_stay_there_too(found: Life, expected: list[st
     assert [crossing.direction for crossing in counted] == expected
 
 
+PUT_DOWN = column(0.3, 0.4, 0.55, 0.65, 0.65, 0.65)
+"""Crosses, is put down, and is seen no more a moment later."""
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        pytest.param([*[N] * 23, *column(*[0.655] * 9)], ["in"], id="in its place"),
+        pytest.param([*[N] * 23, *column(*[0.75] * 9)], [], id="in another place"),
+        pytest.param([*[N] * 70, *column(*[0.655] * 9)], [], id="too late"),
+        pytest.param([N], [], id="never"),
+    ],
+)
+def test_who_is_lost_before_it_stayed_counts_once_it_is_found_staying(
+    found: Life, expected: list[str]
+) -> None:
+    counted = watched([PUT_DOWN, found], {"minStay": 3})
+    assert [crossing.direction for crossing in counted] == expected
+
+
 def cosine(one: tuple[Place, Place], other: tuple[Place, Place]) -> float:
     (x, y), (x_other, y_other) = [(e[0] - s[0], e[1] - s[1]) for s, e in (one, other)]
     return (x * x_other + y * y_other) / (math.hypot(x, y) * math.hypot(x_other, y_other))

@@ -14,36 +14,48 @@ if TYPE_CHECKING:
     Rows = NDArray[np.intp]
 
 
-def assign(rows: Rows, columns: Rows, costs: Costs) -> tuple[Rows, Rows]:
-    """Choose among the pairs (rows, columns) [P] at the least total cost.
+def assign(rows: Rows, columns: Rows, costs: Costs) -> Rows:
+    """Choose among the pairs (rows, columns) [P], each there once, at the least total cost.
 
     Each row and each column is chosen at most once. A pair that is not chosen costs nothing, so
-    none is that costs 0 or more. Returns the rows and the columns of the chosen.
+    none is that costs 0 or more. Returns the numbers of the chosen pairs.
     """
-    is_gain = costs < 0
-    rows, columns, costs = rows[is_gain], columns[is_gain], costs[is_gain]
-    if not len(rows):
-        return rows, columns
+    pairs = (costs < 0).nonzero()[0]
+    if not len(pairs):
+        return pairs
+    is_alone = _is_alone(rows[pairs]) & _is_alone(columns[pairs])
+    if is_alone.all():
+        return pairs
+    alone, rivals = pairs[is_alone], pairs[~is_alone]
+    chosen = rivals[_among_rivals(rows[rivals], columns[rivals], costs[rivals])]
+    return np.concatenate([alone, chosen])
+
+
+def _is_alone(places: Rows) -> NDArray[np.bool_]:
+    """For each pair, whether no other has its place."""
+    return np.asarray((np.bincount(places) == 1)[places])
+
+
+def _among_rivals(rows: Rows, columns: Rows, costs: Costs) -> Rows:
+    """Choose as `assign` does, of pairs that all cost less than 0."""
     # Without a pair, its row and its column have a pair each at best, and both together cost at
     # least what is second to it in each. If the pair costs less than that, every optimum has it.
     first_of_row, second_of_row = _least_two(rows, costs)
     first_of_column, second_of_column = _least_two(columns, costs)
     is_sure = costs < second_of_row + second_of_column
     is_sure &= (costs == first_of_row) & (costs == first_of_column)
-    sure_rows, sure_columns = rows[is_sure], columns[is_sure]
-    is_open = _is_free(rows, sure_rows) & _is_free(columns, sure_columns)
-    if not is_open.any():
-        return sure_rows, sure_columns
-    some_rows, row_of = _numbered(rows[is_open])
-    some_columns, column_of = _numbered(columns[is_open])
-    matrix = np.zeros((len(some_rows), len(some_columns)))
-    matrix[row_of, column_of] = costs[is_open]
-    chosen_rows, chosen_columns = linear_sum_assignment(matrix)
-    is_made = matrix[chosen_rows, chosen_columns] < 0
-    return (
-        np.concatenate([sure_rows, some_rows[chosen_rows[is_made]]]),
-        np.concatenate([sure_columns, some_columns[chosen_columns[is_made]]]),
-    )
+    sure = is_sure.nonzero()[0]
+    is_open = _is_free(rows, rows[sure]) & _is_free(columns, columns[sure])
+    unsure = is_open.nonzero()[0]
+    if not len(unsure):
+        return sure
+    row_of, column_of = _numbered(rows[unsure]), _numbered(columns[unsure])
+    shape = row_of.max() + 1, column_of.max() + 1
+    matrix, pairs = np.zeros(shape), np.full(shape, -1)
+    matrix[row_of, column_of] = costs[unsure]
+    pairs[row_of, column_of] = unsure
+    chosen = pairs[linear_sum_assignment(matrix)]
+    return np.concatenate([sure, chosen[chosen >= 0]])
 
 
 def _least_two(places: Rows, costs: Costs) -> tuple[Costs, Costs]:
@@ -64,8 +76,7 @@ def _is_free(places: Rows, taken: Rows) -> NDArray[np.bool_]:
     return is_free[places]
 
 
-def _numbered(values: Rows) -> tuple[Rows, Rows]:
-    """The different values in order, and the place of each value among them."""
-    is_there = np.bincount(values) > 0
-    places: Rows = is_there.cumsum() - 1
-    return is_there.nonzero()[0], places[values]
+def _numbered(values: Rows) -> Rows:
+    """The place of each value among the different ones in order."""
+    places: Rows = (np.bincount(values) > 0).cumsum() - 1
+    return places[values]

@@ -38,6 +38,9 @@ _NOISE_AT_EDGE = 0.1
 _IN_PLACE = 0.3  # IoU
 _EDGE = 0.01
 _TINY = 1e-300
+_FOUND = (1 - _MISSED) / _MISSED
+# As likely a detection must be at least to be the object's; half, as what both beliefs say adds up.
+_LEAST = 0.5 * min(_COMING, _NEWCOMERS, _NOTHING) / _FOUND
 _STILL = 0.05  # frames a second that even what stands may seem to go
 
 
@@ -46,13 +49,15 @@ class Boxes:
     """N boxes, and what follows from them.
 
     corners: [N, 4] as in `Detections`; centres: [N, 2]; sizes: [N], the sides of squares with the
-    same area; is_cut: [N], at the frame's edge.
+    same area; is_cut: [N], at the frame's edge; noise: [N], the standard deviation of a detected
+    centre. A larger box's trembles more, and a cut box's middle is not the object's.
     """
 
     corners: Floats
     centres: Floats
     sizes: Floats
     is_cut: Bools
+    noise: Floats
 
     @classmethod
     def of(cls, corners: Floats) -> Boxes:
@@ -60,31 +65,40 @@ class Boxes:
         low, high = corners[:, :2], corners[:, 2:]
         sides = np.maximum(high - low, 1e-4)  # a box without area has a size, too
         sizes = np.sqrt(sides[:, 0] * sides[:, 1])
-        is_cut = ((low < _EDGE) | (high > 1 - _EDGE)).any(axis=1)
-        return cls(corners, (low + high) / 2, sizes, is_cut)
-
-    def noise(self) -> Floats:
-        """Return the standard deviation of a detected centre, [N].
-
-        A larger box's trembles more, and a cut box's middle is not the object's.
-        """
-        return _NOISE + np.where(self.is_cut, _NOISE_AT_EDGE, _NOISE_BY_SIZE) * self.sizes
+        is_cut = _at_edge(corners)
+        noise = _NOISE + np.where(is_cut, _NOISE_AT_EDGE, _NOISE_BY_SIZE) * sizes
+        return cls(corners, (low + high) / 2, sizes, is_cut, noise)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Expected:
     """Where N followed objects are expected, and as what.
 
-    likeness: [N, K], the share of its detections that named each class; is_new: [N], seen once.
+    corners: [N, 4]; sizes: [N], as in `Boxes`; likeness: [N, K], the share of its detections that
+    named each class; is_new: [N], seen once.
     """
 
     motions: Motions
-    boxes: Boxes
+    corners: Floats
+    sizes: Floats
     likeness: Floats
     is_new: Bools
 
 
-def pair_costs(
+@dataclass(frozen=True, eq=False, slots=True)
+class Pairs:
+    """P followed objects (rows) with a detection each (columns), and what each pair costs.
+
+    turned: [P], how likely the object did otherwise than expected if the detection is its own.
+    """
+
+    rows: Rows
+    columns: Rows
+    costs: Floats
+    turned: Floats
+
+
+def possible_pairs(
     expected: Expected,
     boxes: Boxes,
     found: Detections,
@@ -92,51 +106,49 @@ def pair_costs(
     *,
     max_reach: float,
     silence: float,
-) -> tuple[Rows, Rows, Floats]:
-    """Return which pairs are possible (rows, columns) [P], and what each costs, less than 0.
+) -> Pairs:
+    """Return which pairs are possible; each costs less than 0.
 
     boxes: those of `found`; is_confident: [M], whether it may begin a track, too.
     max_reach: furthest from where an object was expected; silence: seconds after which only what
     still lies in its place is known again.
     """
     motions = expected.motions
-    # Half as much: what both beliefs say adds up.
-    least = 0.5 * min(_COMING, _NEWCOMERS, _NOTHING) * _MISSED / (1 - _MISSED)
-    noise = _NOISE + _NOISE_AT_EDGE * expected.boxes.sizes
     is_late = motions.waited > silence
-    reach = np.where(is_late, expected.boxes.sizes, motions.reach(noise, least))
-    reach = np.minimum(reach, max_reach)
+    reach = motions.reach(_NOISE + _NOISE_AT_EDGE * expected.sizes, _LEAST)
+    reach = np.minimum(np.where(is_late, expected.sizes, reach), max_reach)
     rows, columns = _within(motions.position, reach, boxes.centres)
     (x, y), (found_x, found_y) = motions.position.T, boxes.centres.T
     across, down = x[rows] - found_x[columns], y[rows] - found_y[columns]
     squared = across * across + down * down
-    likelihood = motions.density(rows, squared, boxes.noise()[columns])
+    likelihood, turned = motions.density(rows, squared, boxes.noise[columns])
     likeness = _SLIP + (1 - _SLIP) * expected.likeness[rows, found.class_ids[columns]]
     others = np.where(is_confident, np.where(boxes.is_cut, _COMING, _NEWCOMERS), _NOTHING)
-    odds = (_remains(expected) * (1 - _MISSED) / _MISSED)[rows] / others[columns]
-    growth = np.abs(np.log(boxes.sizes)[columns] - np.log(expected.boxes.sizes)[rows])
-    is_cut = expected.boxes.is_cut[rows] | boxes.is_cut[columns]
+    is_cut = _at_edge(expected.corners)
+    remains = _remains(expected, is_cut)
+    odds = remains[rows] / others[columns]
+    growth = np.abs(np.log(boxes.sizes[columns] / expected.sizes[rows]))
+    is_cut = is_cut[rows] | boxes.is_cut[columns]
     values = growth / np.where(is_cut, _GROWTH_AT_EDGE, _GROWTH)
     values -= np.log(likelihood * likeness * odds + _TINY)
     if is_late.any():
-        overlap = overlaps(expected.boxes.corners[rows], boxes.corners[columns])
+        overlap = overlaps(expected.corners[rows], boxes.corners[columns])
         in_place = overlap * math.log(_SLIP) - np.log(likeness)
         in_place[overlap < _IN_PLACE] = np.inf
         values = np.where(is_late[rows], in_place, values)
-    is_possible = (values < 0) & (growth <= _MAX_GROWTH)
-    return rows[is_possible], columns[is_possible], values[is_possible]
+    some = ((values < 0) & (growth <= _MAX_GROWTH)).nonzero()[0]
+    return Pairs(rows[some], columns[some], values[some], turned[some])
 
 
 def _within(places: Floats, reach: Floats, centres: Floats) -> tuple[Rows, Rows]:
     """Which centres [M, 2] lie in squares of half side `reach` [N] around places [N, 2]."""
-    low, high = (places - reach[:, None]).T, (places + reach[:, None]).T
-    across, down = np.ascontiguousarray(centres.T)
-    # In truth values alone: numbers for each pair would take eight times the memory.
-    is_near = (low[0][:, None] <= across) & (across <= high[0][:, None])
-    is_near &= low[1][:, None] <= down
-    is_near &= down <= high[1][:, None]
-    rows, columns = np.divmod(is_near.ravel().nonzero()[0], len(centres))  # faster than in 2-D
-    return rows, columns
+    (left, top), (right, bottom) = (places - reach[:, None]).T, (places + reach[:, None]).T
+    order = centres[:, 0].argsort()
+    across, down = centres[order].T
+    rows, numbers = _ranges(across.searchsorted(left), across.searchsorted(right, "right"))
+    y = down[numbers]
+    near = ((top[rows] <= y) & (y <= bottom[rows])).nonzero()[0]
+    return rows[near], order[numbers[near]]
 
 
 def _ranges(first: Rows, end: Rows) -> tuple[Rows, Rows]:
@@ -147,23 +159,27 @@ def _ranges(first: Rows, end: Rows) -> tuple[Rows, Rows]:
     return rows, numbers
 
 
-def _remains(expected: Expected) -> Floats:
-    """How likely each object is in view at all, [N]."""
+def _remains(expected: Expected, is_cut: Bools) -> Floats:
+    """How likely each object is in view and found, against not found, [N]."""
     motions = expected.motions
-    remains = np.where(expected.is_new, _UNPROVEN, 1.0)
-    is_leaving = leaving(expected.boxes, motions.velocity)
-    if is_leaving.any():
+    remains = np.where(expected.is_new, _UNPROVEN * _FOUND, _FOUND)
+    if is_cut.any():
+        is_leaving = leaving(expected.corners, motions.velocity)
         remains[is_leaving] *= np.exp(-motions.waited[is_leaving] / _LEAVING)
     return remains
 
 
-def leaving(boxes: Boxes, velocity: Floats) -> Bools:
-    """Whether each box reaches an edge of the frame and moves [N, 2] over it, [N]."""
-    if not boxes.is_cut.any():
-        return boxes.is_cut
-    is_out = (boxes.corners[:, :2] < _EDGE) & (velocity < -_STILL)
-    is_out |= (boxes.corners[:, 2:] > 1 - _EDGE) & (velocity > _STILL)
-    return np.asarray(is_out.any(axis=1))
+def leaving(corners: Floats, velocity: Floats) -> Bools:
+    """Whether each box [N, 4] reaches an edge of the frame and moves [N, 2] over it, [N]."""
+    is_out = (corners[:, :2] < _EDGE) & (velocity < -_STILL)
+    is_out |= (corners[:, 2:] > 1 - _EDGE) & (velocity > _STILL)
+    return np.asarray(is_out[:, 0] | is_out[:, 1])
+
+
+def _at_edge(corners: Floats) -> Bools:
+    """Whether each box [N, 4] reaches an edge of the frame, [N]."""
+    is_out = (corners[:, :2] < _EDGE) | (corners[:, 2:] > 1 - _EDGE)
+    return np.asarray(is_out[:, 0] | is_out[:, 1])
 
 
 def overlapping(boxes: Floats) -> tuple[Rows, Rows, Floats]:
@@ -172,10 +188,10 @@ def overlapping(boxes: Floats) -> tuple[Rows, Rows, Floats]:
     xmin, ymin, xmax, ymax = boxes[order].T
     after = np.arange(1, len(boxes) + 1)
     rows, columns = _ranges(after, np.maximum(np.searchsorted(xmin, xmax), after))
-    if not len(rows):
-        return rows, columns, np.zeros(0)
-    is_shared = (ymin[rows] < ymax[columns]) & (ymin[columns] < ymax[rows])
-    rows, columns = order[rows[is_shared]], order[columns[is_shared]]
+    shared = ((ymin[rows] < ymax[columns]) & (ymin[columns] < ymax[rows])).nonzero()[0]
+    if not len(shared):
+        return shared, shared, np.zeros(0)
+    rows, columns = order[rows[shared]], order[columns[shared]]
     shares = overlaps(boxes[rows], boxes[columns])
     return (
         np.concatenate([rows, columns]),

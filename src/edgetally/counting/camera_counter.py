@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from edgetally.config import CameraConfig
+    from edgetally.config import CameraConfig, LineConfig
     from edgetally.detections import Detections
 
 
@@ -38,15 +38,48 @@ class CameraCounter:
 
         InputError where a line or zone names a class that the model does not have.
         """
-        for line in camera.lines:
-            _check_classes(line.classes, classes, f"camera {camera.name!r}, line {line.name!r}")
-        for zone in camera.zones:
-            _check_classes(zone.classes, classes, f"camera {camera.name!r}, zone {zone.name!r}")
+        check_classes(camera, classes)
         self._camera = camera.name
         self._classes = tuple(classes)
         self._tracker = Tracker(settings, name=camera.name)
         self._lines = {line.name: LineCounter(line, classes) for line in camera.lines}
         self._zones = {zone.name: Zone(zone, classes) for zone in camera.zones}
+
+    def become(self, camera: CameraConfig) -> None:
+        """Go on with other lines and zones, and the same tracks.
+
+        A line or zone that stays as it was goes on undisturbed. What crossed a line before it was
+        there, or where it was before, does not count again. `check_classes` is the caller's.
+        """
+        tracks, lines, zones = self._tracker.tracks, self._lines, self._zones
+        self._lines = {line.name: self._line(line, lines.get(line.name)) for line in camera.lines}
+        for line in camera.lines:
+            if line.name not in lines:
+                self._lines[line.name].begin_among(tracks)
+        self._zones = {}
+        for zone in camera.zones:
+            known = zones.get(zone.name)
+            if known is None:
+                known = Zone(zone, self._classes)
+                known.begin_among(tracks)
+            else:
+                known.become(zone, self._classes)
+            self._zones[zone.name] = known
+
+    def _line(self, line: LineConfig, known: LineCounter | None) -> LineCounter:
+        if known is None:
+            return LineCounter(line, self._classes)
+        return known if known.line == line else known.moved(line, self._classes)
+
+    def know(self, classes: Sequence[str]) -> None:
+        """Take the names of the class ids, where there are more now; known ones keep theirs."""
+        if len(classes) == len(self._classes):
+            return
+        self._classes = tuple(classes)
+        for line in self._lines.values():
+            line.know(classes)
+        for zone in self._zones.values():
+            zone.know(classes)
 
     def update(
         self,
@@ -125,7 +158,15 @@ class CameraCounter:
         )
 
 
-def _check_classes(names: Iterable[str], classes: Sequence[str], where: str) -> None:
+def check_classes(camera: CameraConfig, classes: Sequence[str]) -> None:
+    """InputError where a line or zone names a class that is not among the model's."""
+    for line in camera.lines:
+        _check_names(line.classes, classes, f"camera {camera.name!r}, line {line.name!r}")
+    for zone in camera.zones:
+        _check_names(zone.classes, classes, f"camera {camera.name!r}, zone {zone.name!r}")
+
+
+def _check_names(names: Iterable[str], classes: Sequence[str], where: str) -> None:
     for name in names:
         if name not in classes:
             near = difflib.get_close_matches(name, classes, n=1, cutoff=0.0)

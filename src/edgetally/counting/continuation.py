@@ -30,6 +30,7 @@ _MAX_SPEED = 1.5  # of the frame a second, as the tracker has it
 _LARGEST_GROWTH = 2.0
 _TURN = 0.8  # cosine between two motions of one object
 _PACE = 0.4  # its slowest speed by its fastest
+_IN_PLACE = 0.5  # of its own size
 _LEAST_WAY = 0.25  # of its own size: less may be trembling
 
 
@@ -48,7 +49,7 @@ def farness(lost: Sequence[Sighting], found: Sighting) -> float:
     step = minus(centre_of(found.box), centre_of(last.box))
     if math.hypot(*step) > _MAX_SPEED * gap + size:
         return math.inf
-    speed = velocity(*_latest(lost))
+    speed = velocity(*latest_motion(lost))
     return math.hypot(step[0] - speed[0] * gap, step[1] - speed[1] * gap) / size
 
 
@@ -57,10 +58,10 @@ def goes_on(lost: Sequence[Sighting], found: Sequence[Sighting]) -> bool:
 
     lost, found: two sightings of each or more, the oldest first.
     """
-    before, after = _latest(lost), _first(found)
-    between = (lost[-1], found[0])
-    motions = [velocity(*ends) for ends in (before, between, after)]
-    if not all(map(_is_moving, (before, between, after))):
+    before, after = latest_motion(lost), _first(found)
+    ways = (before, (lost[-1], found[0]), after)
+    motions = [velocity(*ends) for ends in ways]
+    if not all(map(_is_moving, ways)):
         return False
     if not all(_agree(one, other) for one, other in pairwise(motions)):
         return False
@@ -70,7 +71,19 @@ def goes_on(lost: Sequence[Sighting], found: Sequence[Sighting]) -> bool:
     return not (came_in or went_out)
 
 
-def _latest(sightings: Sequence[Sighting]) -> tuple[Sighting, Sighting]:
+def displacement(lost: Sighting, found: Sighting) -> float:
+    """Return how far from its place a resting object would have been found, in sizes.
+
+    Infinite where it can't be that object.
+    """
+    small, large = sorted((size_of(lost.box), size_of(found.box)))
+    if large > _LARGEST_GROWTH * small or not large:
+        return math.inf
+    far = math.hypot(*minus(centre_of(found.box), centre_of(lost.box))) / large
+    return far if far <= _IN_PLACE else math.inf
+
+
+def latest_motion(sightings: Sequence[Sighting]) -> tuple[Sighting, Sighting]:
     """Return the latest sighting, and one half a second before it or the one before."""
     last = sightings[-1]
     recent = [s for s in sightings[:-1] if last.time - s.time <= MOTION_SECONDS]

@@ -7,9 +7,17 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from edgetally.counting.continuation import MOTION_SECONDS, farness, goes_on
+from edgetally.counting.continuation import (
+    LONGEST_GAP,
+    MOTION_SECONDS,
+    displacement,
+    farness,
+    goes_on,
+)
+from edgetally.counting.crossing import Crossing
+from edgetally.counting.frame_pace import FramePace
 from edgetally.counting.geometry import Border
-from edgetally.counting.passage import Crossing, FramePace, Passage
+from edgetally.counting.passage import Passage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -20,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["Crossing", "LineCounter"]
 
 _REMEMBERED = 2.5  # seconds: who was found in time may be believed later
+_REMEMBERED_THERE = 10.0  # likewise: who was lost while it stayed on the far side, and lies there
 _MOST_ALIKE = 5  # lost ones that a found one is compared with
 
 
@@ -29,13 +38,17 @@ class _Followed:
 
     taken: its sightings so far. waiting: those that its passage did not take yet, with the rests
     before them. may_be: the lost tracks that it may go on with, each with how far it was found
-    from where that was expected, by id.
+    from where that was expected, by id. first: its first sighting.
     """
 
     passage: Passage
     taken: int = 0
     waiting: list[tuple[Sighting, float]] = field(default_factory=list)
     may_be: dict[int, float] = field(default_factory=dict)
+    first: Sighting = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.first = self.track.path[0]
 
     @property
     def track(self) -> Track:
@@ -55,6 +68,13 @@ class _Followed:
         if fresh:
             self.waiting += [(sighting, rested) for sighting in track.path[-fresh:]]
 
+    def moved_to(self, passage: Passage, rested: float) -> _Followed:
+        """Follow it at another line, from what is known of its way."""
+        path = self.track.path
+        passage.is_over = self.passage.is_over
+        passage.look_back(path[: len(path) - len(self.waiting)], rested, self.passage)
+        return _Followed(passage, self.taken, list(self.waiting), dict(self.may_be))
+
     def pass_on(self) -> None:
         """Let the passage take what waited."""
         for sighting, rested in self.waiting:
@@ -65,15 +85,20 @@ class _Followed:
 class LineCounter:
     """Counts the tracks that come from one side of a line and settle on the other.
 
-    The anchor of the box counts. Around the line lies a dead band in which nothing is decided, so
-    trembling on the line or turning back there counts nothing. A side is believed after two
-    sightings; a single one, where the same motion leads over the frame's edge in one more step,
-    because a fast box is not seen more often. The way must lead through the line itself, not
-    through its extension. A track that is unseen for a while keeps its side. What hardly a
-    confident detection made counts when the track is trusted, or never.
+    The anchor of the box counts. Around the line lies a dead band, wider for an object that
+    trembles. Each sighting beyond it speaks for that side, the more the deeper it lies, but never
+    enough alone; one in the band speaks against it. So trembling on the line or turning back there
+    counts nothing, nor does a misplaced box. A single sighting on either side is believed where
+    the motion bears it out, because a fast box is not seen more often; but of two sightings the
+    first was misplaced where another track begins at the second, as one that left is not there.
+    The way must lead through the line itself, not through its extension. A track that is unseen for
+    a while keeps its side. What hardly a confident detection made counts when the track is trusted,
+    or never.
 
     With a minimum stay, a crossing counts at a sighting on the far side so long after the first
-    one there, or when the track ends there; who comes back sooner counts neither way.
+    one there; who comes back sooner counts neither way. A track that ends before that counts where
+    it was about to leave the picture. Else one that begins in its place goes on with it; without
+    one, nothing counts.
 
     A track that ended is gone on with by one that began within a second, if their motions
     agree (`continuation`). The new one waits with what it did until the old one has ended, so
@@ -82,13 +107,36 @@ class LineCounter:
 
     def __init__(self, line: LineConfig, classes: Sequence[str]) -> None:
         """Count over `line`; `classes` are the model's."""
-        self._line = line
+        self.line = line
         self._border = Border(line)
-        self._class_ids = {
-            index for index, name in enumerate(classes) if not line.classes or name in line.classes
-        }
+        self.know(classes)
         self._pace = FramePace()
         self._followed: dict[int, _Followed] = {}
+        self._rested = 0.0
+
+    def know(self, classes: Sequence[str]) -> None:
+        """Take the names of the class ids, where there are more now."""
+        self._class_ids = {
+            index
+            for index, name in enumerate(classes)
+            if not self.line.classes or name in self.line.classes
+        }
+
+    def moved(self, line: LineConfig, classes: Sequence[str]) -> LineCounter:
+        """Return the counter of a line that takes this one's place, with the same objects."""
+        other = LineCounter(line, classes)
+        other._pace = self._pace
+        for track_id, followed in self._followed.items():
+            passage = Passage(followed.track, line, other._border, other._pace)
+            other._followed[track_id] = followed.moved_to(passage, self._rested)
+        return other
+
+    def begin_among(self, tracks: Iterable[Track]) -> None:
+        """Begin while there are tracks: what they did so far tells on which side they are."""
+        for track in tracks:
+            passage = Passage(track, self.line, self._border, self._pace)
+            passage.look_back(track.path, self._rested)
+            self._followed[track.id] = _Followed(passage, track.hits)
 
     def update(self, tracks: Iterable[Track], time: float, rested: float = 0.0) -> list[Crossing]:
         """Take a camera's tracks after a frame at `time` (seconds); return who has crossed.
@@ -97,6 +145,7 @@ class LineCounter:
         moved, and which are in no time.
         """
         self._pace.frame(time)
+        self._rested = rested
         current = {track.id: track for track in tracks}
         for track_id, track in current.items():
             followed = self._followed.get(track_id)
@@ -115,7 +164,8 @@ class LineCounter:
             crossings += passage.counted()
             if passage.is_over and track_id not in wanted and _is_gone(followed, time):
                 del self._followed[track_id]
-                crossings += passage.end(is_cut_off=False)
+                is_there = self._is_there(passage.track)
+                crossings += passage.end(is_cut_off=False, is_there=is_there)
         return self._counting(crossings)
 
     def finish(self) -> list[Crossing]:
@@ -125,22 +175,35 @@ class LineCounter:
             followed.passage.is_over = True
         self._rejoin()
         passages = [followed.passage for followed in self._followed.values()]
+        crossings = [
+            p.end(is_cut_off=p.track.id in cut_off, is_there=self._is_there(p.track))
+            for p in passages
+        ]
         self._followed.clear()
-        crossings = [p.end(is_cut_off=p.track.id in cut_off) for p in passages]
         return self._counting(crossing for some in crossings for crossing in some)
 
     def _counting(self, crossings: Iterable[Crossing]) -> list[Crossing]:
         return [crossing for crossing in crossings if crossing.class_id in self._class_ids]
 
+    def _is_there(self, lost: Track) -> bool:
+        """Whether one of its class was found, soon after it was lost, where it was seen last."""
+        last = lost.path[-1]
+        return any(
+            _may_be(lost, other.track)
+            and other.first.time - last.time <= LONGEST_GAP
+            and displacement(last, other.first) < math.inf
+            for other in self._followed.values()
+        )
+
     def _begun(self, track: Track) -> _Followed:
         alike = [
-            (farness(lost.track.path, track.path[0]), lost_id)
+            (_farness(lost, track.path[0]), lost_id)
             for lost_id, lost in self._followed.items()
             if _may_be(lost.track, track)
         ]
         nearest = heapq.nsmallest(_MOST_ALIKE, alike)
         return _Followed(
-            Passage(track, self._line, self._border, self._pace),
+            Passage(track, self.line, self._border, self._pace),
             may_be={lost_id: far for far, lost_id in nearest if far < math.inf},
         )
 
@@ -177,7 +240,7 @@ class LineCounter:
         _, lost_id = found.nearest
         lost = self._followed.get(lost_id)
         sightings = [sighting for sighting, _ in found.waiting]
-        if lost and lost.track.is_trusted and goes_on(lost.track.path, sightings):
+        if lost and lost.track.is_trusted and _goes_on(lost, sightings):
             found.passage.take_over(lost.passage)
             del self._followed[lost_id]
         found.may_be.clear()
@@ -186,10 +249,28 @@ class LineCounter:
 
 def _is_gone(lost: _Followed, time: float) -> bool:
     """Whether nobody will go on with a track that has ended."""
+    passage = lost.passage
     if lost.waiting:
         return False
-    is_lost = lost.passage.side and lost.track.is_trusted and not lost.passage.is_leaving
-    return not is_lost or time - lost.track.last_seen > _REMEMBERED
+    if not passage.side or not lost.track.is_trusted or passage.is_leaving:
+        return True
+    remembered = _REMEMBERED_THERE if passage.is_staying else _REMEMBERED
+    return time - lost.track.last_seen > remembered
+
+
+def _farness(lost: _Followed, found: Sighting) -> float:
+    """How far from where it was expected an object would have been found, in its sizes."""
+    far = farness(lost.track.path, found)
+    if lost.passage.is_staying:
+        far = min(far, displacement(lost.track.path[-1], found))
+    return far
+
+
+def _goes_on(lost: _Followed, found: Sequence[Sighting]) -> bool:
+    """Whether it is the one that was lost: by its motion, or as it stays where that one stayed."""
+    if lost.passage.is_staying and displacement(lost.track.path[-1], found[0]) < math.inf:
+        return True
+    return goes_on(lost.track.path, found)
 
 
 def _may_be(lost: Track, found: Track) -> bool:

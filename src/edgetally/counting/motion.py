@@ -107,21 +107,29 @@ class Motions:
     def reach(self, noise: Floats, least: float) -> Floats:
         """How far from its position a sighting is as likely as `least` by either belief, [N]."""
         variance = self.spread + noise * noise
-        turn = variance + (_travel(self.waited) * self.swing) ** 2
-        return np.maximum(
-            _reach(variance, 1 - self.chance, least), _reach(turn, self.chance, least)
-        )
+        turned = variance + (_travel(self.waited) * self.swing) ** 2
+        variances, shares = np.array([variance, turned]), np.array([1 - self.chance, self.chance])
+        return np.asarray(_reach(variances, shares, least).max(axis=0))
 
-    def density(self, rows: Rows, squared: Floats, noise: Floats) -> Floats:
-        """How likely sightings are at those squared distances [R] from `rows`, per frame area."""
-        steady, turned = self._densities(rows, squared, noise)
-        return steady + turned
+    def density(self, rows: Rows, squared: Floats, noise: Floats) -> tuple[Floats, Floats]:
+        """How likely sightings are at those squared distances [R] from `rows`, per frame area.
 
-    def see(self, rows: Rows, centres: Floats, noise: Floats, fastest: float) -> None:
-        """Correct some rows by sightings [R, 2] with those standard deviations [R]."""
+        noise: [R], their standard deviations. Returns with it how likely such a sighting tells
+        that the object did otherwise, [R].
+        """
+        turn = (_travel(self.waited) * self.swing) ** 2
+        variance = self.spread[rows] + noise * noise
+        chance = self.chance[rows]
+        turned = chance * _gauss(squared, variance + turn[rows])
+        density = (1 - chance) * _gauss(squared, variance) + turned
+        return density, turned / (density + _TINY)
+
+    def see(
+        self, rows: Rows, centres: Floats, noise: Floats, turned: Floats, fastest: float
+    ) -> None:
+        """Correct some rows by sightings [R, 2]; noise, turned: as with `density`."""
         off = centres - self.position[rows]
-        steady, turned = self._densities(rows, (off * off).sum(axis=1), noise)
-        roused = turned / (steady + turned + _TINY) * self.swing[rows] ** 2
+        roused = turned * self.swing[rows] ** 2
         waited = self.waited[rows]
         travel = _travel(waited)
         spread = self.spread[rows] + travel**2 * roused
@@ -140,14 +148,6 @@ class Motions:
         self.waited[rows] = 0.0
         self.chance[rows] = 0.0
         self.swing[rows] = _TURN * fastest
-
-    def _densities(self, rows: Rows, squared: Floats, noise: Floats) -> tuple[Floats, Floats]:
-        """Of both beliefs: the object goes on, or it does otherwise."""
-        turn = (_travel(self.waited) * self.swing) ** 2
-        variance = self.spread[rows] + noise * noise
-        chance = self.chance[rows]
-        turned = chance * _gauss(squared, variance + turn[rows])
-        return (1 - chance) * _gauss(squared, variance), turned
 
     def keep(self, rows: NDArray[np.bool_]) -> None:
         """Forget all others."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import statistics
 from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
+from edgetally.counting.continuation import latest_motion
+from edgetally.counting.crossing import Change, Crossing
 from edgetally.counting.geometry import (
     Border,
     Vector,
@@ -16,51 +17,36 @@ from edgetally.counting.geometry import (
     reaches_edge,
     velocity,
 )
-from edgetally.counting.track import Sighting, Track, size_of
+from edgetally.counting.track import Box, Sighting, Track, size_of
+from edgetally.counting.tremble import Tremble
 
 if TYPE_CHECKING:
-    from edgetally.config import LineConfig
+    from collections.abc import Iterable
 
-Direction = Literal["in", "out"]
+    from edgetally.config import LineConfig
+    from edgetally.counting.frame_pace import FramePace
 
 _BAND_PER_SIZE = 0.1  # a large box trembles more than a small one
+_BAND_PER_TREMBLE = 4.0  # standard deviations
+_LARGEST_TREMBLE = 0.5  # of the box's size
 _AGREEMENT = 0.25
-_ROUNDING = 1e-6  # seconds
+_BELIEVED = 1.0  # a single sighting can't say more for a side
+_ROUNDING = 1e-6  # seconds, or 0-1 of the frame
+_OUT_OF_VIEW = 1.0  # seconds from the edge, at most, from where who is lost has left
 _MAX_STEP = 0.5  # seconds for which a last motion is carried on
 _STEPS = 1.5  # frames, likewise; frames come unevenly
 _ENOUGH = 8  # sightings, from which on nobody asks in how many frames
 _FAIR_SHARE = 0.3  # of the frames
 
 
-@dataclass(frozen=True)
-class Crossing:
-    """A track went over the line: where, and when (seconds) between two of its sightings."""
-
-    track_id: int
-    class_id: int
-    direction: Direction
-    time: float
-    point: Vector
-    score: float
-
-
-@dataclass(frozen=True, slots=True)
-class _Change:
-    """A change of sides. since: when it was first seen on the far side, with its rests."""
-
-    direction: Direction
-    time: float
-    point: Vector
-    since: float
-
-
 @dataclass(slots=True)
 class _State:
     """What is known of the way so far.
 
-    side: where the object is settled: 1 IN, -1 OUT, 0 not known; since: its first sighting there;
-    stay: how many. far: sightings on the other side that are not yet believed; approach: the
-    two sightings before them. distance: of the latest sighting, signed as side is.
+    side: where the object is settled: 1 IN, -1 OUT, 0 not known; since: its first sighting there.
+    is_believed: whether that is certain; here, there: what speaks for this side until it is, and
+    for the other. far: sightings on the other side that are not yet believed; approach: the two
+    sightings before them. distance: of the latest sighting, signed as side is.
     through: when and where the anchor last went over the line.
     staying: a change that counts once the object stayed; unsure: changes that count once the
     track is trusted.
@@ -68,33 +54,22 @@ class _State:
 
     side: int = 0
     since: Sighting | None = None
-    stay: int = 0
+    is_believed: bool = False
+    here: float = 0.0
+    there: float = 0.0
     far: list[Sighting] = field(default_factory=list)
     approach: tuple[Sighting, ...] = ()
     distance: float | None = None
+    tremble: Tremble = field(default_factory=Tremble)
     through: tuple[float, Vector] | None = None
     latest: deque[Sighting] = field(default_factory=lambda: deque(maxlen=2))
-    staying: _Change | None = None
-    unsure: list[_Change] = field(default_factory=list)
+    staying: Change | None = None
+    unsure: list[Change] = field(default_factory=list)
 
 
-class FramePace:
-    """How far apart a camera's frames are, as a rule: the median of the latest gaps.
-
-    interval: seconds; that of one frame a second before two have come.
-    """
-
-    def __init__(self) -> None:
-        self.interval = 1.0
-        self._last: float | None = None
-        self._gaps: deque[float] = deque(maxlen=15)
-
-    def frame(self, time: float) -> None:
-        """A frame was taken at `time`, in seconds."""
-        if self._last is not None and time > self._last:
-            self._gaps.append(time - self._last)
-            self.interval = statistics.median(self._gaps)
-        self._last = time
+def _evidence(depth: float) -> float:
+    """What a sighting so many bands deep in a side says for it; in the band it speaks against."""
+    return min(depth - 1, _BELIEVED)
 
 
 class Passage:
@@ -118,36 +93,56 @@ class Passage:
         """Where it is settled: 1 IN, -1 OUT, 0 not known."""
         return self._state.side
 
+    @property
+    def has_uncounted(self) -> bool:
+        """Whether a change of sides was found that may still count."""
+        return bool(self._state.unsure) or self._state.staying is not None
+
     def take_over(self, earlier: Passage) -> None:
         """Go on where another passage ended; before any sighting is taken."""
         self._state = earlier._state
+
+    def look_back(
+        self, path: Iterable[Sighting], rested: float, earlier: Passage | None = None
+    ) -> None:
+        """Take what was seen before the line was here, so that the sides are known.
+
+        What went over its place then does not count, but what `earlier`, the passage at the line
+        as it was before, had found and not counted yet. rested: as in `take`.
+        """
+        for sighting in path:
+            self.take(sighting, rested)
+        if earlier is None or not earlier.has_uncounted:
+            self._state.unsure, self._state.staying = [], None
 
     def take(self, sighting: Sighting, rested: float) -> None:
         """Take the next sighting; rested: seconds that are not in its time."""
         state, box = self._state, sighting.box
         distance, before = self._border.distance(anchor_of(box, self._anchor)), state.distance
         state.distance = distance
+        state.tremble.see(sighting.time, distance)
         if before is not None and (before < 0) != (distance < 0):
             share = before / (before - distance)
             state.through = self._between(state.latest[-1], sighting, share)
-        far = abs(distance)
-        is_near = far <= self._dead_band or far <= _BAND_PER_SIZE * size_of(box)
-        side = 0 if is_near else 1 if distance > 0 else -1
-        if side and state.side in {0, side}:
-            state.side = side
-            state.since = state.since or sighting
-            state.stay += 1
-            if state.far:
-                state.far.clear()
-            if state.staying is not None:
-                self._has_stayed(sighting.time + rested)
-        elif side:
+        depth = distance / self._band(box)
+        if not state.side and abs(depth) > 1:
+            state.side, state.since = (1 if depth > 0 else -1), sighting
+        here, there = _evidence(depth * state.side), _evidence(-depth * state.side)
+        if not state.is_believed and there <= 0:
+            state.is_believed = state.here >= _BELIEVED
+            state.here = max(0.0, state.here + here)
+        state.there = max(0.0, state.there + there)
+        if there > 0:
             if not state.far:
                 state.approach = tuple(state.latest)
             state.far.append(sighting)
-            if len(state.far) == 2:
-                self._change_sides(side, rested)
-                self._has_stayed(sighting.time + rested)
+        elif not state.there:
+            state.far.clear()
+        if state.there > _BELIEVED:
+            self._change_sides(rested)
+            here = there
+        if here > 0:
+            self._has_stayed(sighting.time + rested)
         state.latest.append(sighting)
 
     def counted(self) -> list[Crossing]:
@@ -162,21 +157,27 @@ class Passage:
             for c in unsure
         ]
 
-    def end(self, *, is_cut_off: bool) -> list[Crossing]:
+    def end(self, *, is_cut_off: bool, is_there: bool = False) -> list[Crossing]:
         """Decide what is under way, because the object is gone; return what counts of it.
 
-        is_cut_off: it is the video that ended, not the track.
+        is_cut_off: it is the video that ended, not the track. is_there: one like it was found
+        where it was seen last.
         """
         state = self._state
         returned = bool(state.far)
-        if returned and self._left_view_on_far_side(is_cut_off=is_cut_off):
+        if returned and self._left_view_on_far_side(is_cut_off=is_cut_off, is_there=is_there):
             # Who came back before the stay was over never counted, and has not left again.
             if state.staying is None:
                 state.unsure += self._changes(state.far[0].time)
-        elif state.staying is not None and not returned:
+        elif state.staying is not None and not returned and (is_cut_off or self._goes_out()):
             state.unsure.append(state.staying)
         state.staying = None
         return self.counted()
+
+    @property
+    def is_staying(self) -> bool:
+        """Whether it has crossed, and has neither stayed there long enough nor gone on out."""
+        return self._state.staying is not None and not self._goes_out()
 
     @property
     def is_leaving(self) -> bool:
@@ -186,6 +187,11 @@ class Passage:
             return False
         before, last = latest
         return reaches_edge(last.box, velocity(before, last), self._step(before, last))
+
+    def _goes_out(self) -> bool:
+        """Whether its way leads out of the view soon; who is lost there has left it."""
+        motion = latest_motion(self.track.path)
+        return reaches_edge(motion[-1].box, velocity(*motion), _OUT_OF_VIEW)
 
     def _is_seen_enough(self) -> bool:
         """Whether it was seen in a fair share of the frames; false boxes in one track are not.
@@ -201,13 +207,20 @@ class Passage:
         """Seconds until the next frame, in which a motion between two sightings is carried on."""
         return min(after.time - before.time, _STEPS * self._pace.interval, _MAX_STEP)
 
-    def _change_sides(self, side: int, rested: float) -> None:
+    def _band(self, box: Box) -> float:
+        """How far from the line an object may be on neither side."""
+        size = size_of(box)
+        trembles = min(_BAND_PER_TREMBLE * self._state.tremble.deviation, _LARGEST_TREMBLE * size)
+        return max(self._dead_band, _BAND_PER_SIZE * size, trembles, _ROUNDING)
+
+    def _change_sides(self, rested: float) -> None:
         state, first = self._state, self._state.far[0]
         if state.staying is not None:
             state.staying = None  # it came back too soon: neither way counts
         elif self._came_credibly():
             (state.staying,) = self._changes(first.time + rested) or (None,)
-        state.side, state.since, state.stay = side, first, 2
+        state.side, state.since = -state.side, first
+        state.is_believed, state.there = True, 0.0
         state.far.clear()
 
     def _has_stayed(self, now: float) -> None:
@@ -216,11 +229,13 @@ class Passage:
             self._state.unsure.append(staying)
             self._state.staying = None
 
-    def _left_view_on_far_side(self, *, is_cut_off: bool) -> bool:
+    def _left_view_on_far_side(self, *, is_cut_off: bool, is_there: bool) -> bool:
         """Decide on a track that was seen on the far side once and never again."""
         state = self._state
         if not self._came_credibly():
             return False
+        if is_there and not state.is_believed:
+            return False  # it stands where it should have left: what it was before was misplaced
         far, last = state.far[0], state.approach[-1]
         if len(state.approach) == 2 and not self._agree(
             self._speed(state.approach[0], last), self._speed(last, far), -state.side
@@ -229,16 +244,19 @@ class Passage:
         return is_cut_off or reaches_edge(far.box, velocity(last, far), self._step(last, far))
 
     def _came_credibly(self) -> bool:
+        """Whether it was on this side: it is believed, or its motion over the line bears it out."""
         state = self._state
-        if state.stay >= 2 or state.since is None:
+        if state.is_believed:
             return True
         first, last = state.far[0], state.approach[-1]
+        if state.since not in state.approach:
+            return False
+        if len(state.far) > 1:
+            onward = self._speed(first, state.far[1])
+            return self._agree(self._speed(last, first), onward, -state.side)
         step = velocity(last, first)
-        if reaches_edge(state.since.box, (-step[0], -step[1]), self._step(last, first)):
-            return True
-        return len(state.far) == 2 and self._agree(
-            self._speed(last, first), self._speed(first, state.far[1]), -state.side
-        )
+        came_in = reaches_edge(last.box, (-step[0], -step[1]), self._step(last, first))
+        return came_in and self._pace.are_neighbours(last.time, first.time)
 
     def _agree(self, one: Vector, other: Vector, side: int) -> bool:
         """Whether both motions lead to that side, and similarly fast."""
@@ -246,13 +264,13 @@ class Passage:
         speeds = side * dot(normal, one), side * dot(normal, other)
         return min(speeds) > 0 and min(speeds) >= _AGREEMENT * max(speeds)
 
-    def _changes(self, since: float) -> list[_Change]:
+    def _changes(self, since: float) -> list[Change]:
         """Return the change to the other side, if the way led through the line itself."""
         state = self._state
         if state.through is None or not self._border.reaches(state.through[1]):
             return []
         time, point = state.through
-        return [_Change("out" if state.side > 0 else "in", time, point, since)]
+        return [Change("out" if state.side > 0 else "in", time, point, since)]
 
     def _point(self, sighting: Sighting) -> Vector:
         return anchor_of(sighting.box, self._anchor)

@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgetally.counting.assignment import assign
-from edgetally.counting.association import Boxes, Expected, leaving, overlapping, pair_costs
+from edgetally.counting.association import (
+    Boxes,
+    Expected,
+    Pairs,
+    leaving,
+    overlapping,
+    possible_pairs,
+)
 from edgetally.counting.following import Following, Sightings
 from edgetally.counting.track import EndedTrack
 from edgetally.counting.track_log import TrackLog
@@ -25,6 +32,7 @@ if TYPE_CHECKING:
     from edgetally.counting.track import Track
     from edgetally.detections import Detections
 
+    Floats = NDArray[np.float64]
     Rows = NDArray[np.intp]
 
 _LONGEST_INTERVAL = 1.0  # seconds between frames; a longer gap is a silence
@@ -113,12 +121,12 @@ class Tracker:
         found = Sightings(detections, boxes, confident, time)
         rows, others, overlap = overlapping(boxes.corners)
         usable = self._usable(found, rows, others, overlap > settings.duplicate_overlap)
-        owners = self._matched(found, usable)
+        owners, turned = self._matched(found, usable)
         was_seen, waited = following.is_seen.copy(), following.motions.waited.copy()
         owned = (owners >= 0).nonzero()[0]
         following.is_seen[:] = False
         if len(owned):
-            following.see(owners[owned], found, owned, settings.max_speed)
+            following.see(owners[owned], found, owned, turned[owned], settings.max_speed)
         # A detection beside a followed object, overlapping it, may show that object again.
         is_free = usable & confident & (owners < 0)
         if len(rows):
@@ -155,17 +163,21 @@ class Tracker:
         if gap > 0:
             self._interval += _HABIT * (min(gap, _LONGEST_INTERVAL) - self._interval)
 
-    def _matched(self, found: Sightings, usable: NDArray[np.bool_]) -> Rows:
-        """The row that each detection continues, -1 for none: confident ones choose first."""
+    def _matched(self, found: Sightings, usable: NDArray[np.bool_]) -> tuple[Rows, Floats]:
+        """The row that each detection continues, -1 for none: confident ones choose first.
+
+        With it, how likely each tells that the object did otherwise than expected.
+        """
         following = self._following
-        owners = np.full(len(usable), -1, np.intp)
+        owners, turned = np.full(len(usable), -1, np.intp), np.zeros(len(usable))
         if not len(following) or not usable.any():
-            return owners
+            return owners, turned
         class_ids = found.detections.class_ids
-        rows, columns, costs = pair_costs(
+        pairs = possible_pairs(
             Expected(
                 following.motions,
-                following.expected_boxes(),
+                following.expected_corners(),
+                following.sizes,
                 following.likeness,
                 following.hits == 1,
             ),
@@ -175,19 +187,19 @@ class Tracker:
             max_reach=self._settings.max_reach,
             silence=self._patience(self._settings.rest_gap),
         )
-        is_first = (usable & found.is_confident)[columns]
-        chosen, theirs = assign(rows[is_first], columns[is_first], costs[is_first])
-        owners[theirs] = chosen
+        chosen = _assigned(pairs, (usable & found.is_confident)[pairs.columns])
         # Another class, and not even confident: another object.
-        is_second = (usable & ~found.is_confident)[columns]
-        is_second &= following.class_ids[rows] == class_ids[columns]
+        is_second = (usable & ~found.is_confident)[pairs.columns]
+        is_second &= following.class_ids[pairs.rows] == class_ids[pairs.columns]
         if is_second.any():
             is_waiting = np.ones(len(following), np.bool_)
-            is_waiting[chosen] = False
-            is_second &= is_waiting[rows]
-            chosen, theirs = assign(rows[is_second], columns[is_second], costs[is_second])
-            owners[theirs] = chosen
-        return owners
+            is_waiting[pairs.rows[chosen]] = False
+            is_second &= is_waiting[pairs.rows]
+            chosen = np.concatenate([chosen, _assigned(pairs, is_second)])
+        columns = pairs.columns[chosen]
+        owners[columns] = pairs.rows[chosen]
+        turned[columns] = pairs.turned[chosen]
+        return owners, turned
 
     def _usable(
         self, found: Sightings, rows: Rows, others: Rows, is_same: NDArray[np.bool_]
@@ -226,7 +238,7 @@ class Tracker:
         if not is_over.any():
             return is_over
         position = following.motions.position
-        is_leaving = leaving(Boxes.of(following.boxes), following.motions.velocity)
+        is_leaving = leaving(following.boxes, following.motions.velocity)
         is_outside = ((position < 0) | (position > 1)).any(axis=1)
         is_doubted = (following.ids == 0) | is_leaving | is_outside
         patience = np.where(following.motions.rests, settings.rest_gap, settings.max_gap)
@@ -249,3 +261,9 @@ class Tracker:
             self._log.ended(row, why)
         self._ended = tuple(ended)
         return is_over
+
+
+def _assigned(pairs: Pairs, is_open: NDArray[np.bool_]) -> Rows:
+    """Which of the pairs that are open are made."""
+    some = is_open.nonzero()[0]
+    return np.asarray(some[assign(pairs.rows[some], pairs.columns[some], pairs.costs[some])])

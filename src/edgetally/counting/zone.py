@@ -75,15 +75,29 @@ class Zone:
 
     def __init__(self, zone: ZoneConfig, classes: Sequence[str]) -> None:
         """Watch `zone`; `classes` are the model's."""
+        self._zone = zone
         self._polygon = zone.polygon
         self._anchor = zone.anchor
         self._dwell = zone.dwell
         self._loitering = zone.loitering
-        self._class_ids = [
-            index for index, name in enumerate(classes) if not zone.classes or name in zone.classes
-        ]
+        self._class_ids = _counted(zone, classes)
         self._presences: dict[int, _Presence] = {}
         self._began: float | None = None
+        self._older: frozenset[int] = frozenset()
+
+    def begin_among(self, tracks: Iterable[Track]) -> None:
+        """Begin while there are tracks: those inside always stood there."""
+        self._older = frozenset(track.id for track in tracks)
+
+    def become(self, zone: ZoneConfig, classes: Sequence[str]) -> None:
+        """Go on as another area: who is inside one and outside the other has left, or entered."""
+        self._zone, self._polygon, self._anchor = zone, zone.polygon, zone.anchor
+        self._dwell, self._loitering = zone.dwell, zone.loitering
+        self._class_ids = _counted(zone, classes)
+
+    def know(self, classes: Sequence[str]) -> None:
+        """Take the names of the class ids, where there are more now."""
+        self._class_ids = _counted(self._zone, classes)
 
     @property
     def occupancy(self) -> dict[int, int]:
@@ -119,7 +133,10 @@ class Zone:
     def _begun(self, track: Track, now: _Moment) -> _Presence:
         """Look back on what a track did before it was believed."""
         presence = _Presence(track.class_id, now)
-        if all(self._holds(anchor_of(sighting.box, self._anchor)) for sighting in track.path):
+        if track.id in self._older:
+            if self._holds(anchor_of(track.box, self._anchor)):
+                presence.since = now
+        elif all(self._holds(anchor_of(sighting.box, self._anchor)) for sighting in track.path):
             first = _Moment(track.first_seen, now.rested)
             if self._began is not None and track.first_seen - self._began <= _START:
                 presence.since = first
@@ -178,3 +195,8 @@ class Zone:
                 is_inside ^= x < meets
             x_before, y_before = x_corner, y_corner
         return is_inside
+
+
+def _counted(zone: ZoneConfig, classes: Sequence[str]) -> list[int]:
+    """Return the ids of the classes that count in a zone."""
+    return [index for index, name in enumerate(classes) if not zone.classes or name in zone.classes]

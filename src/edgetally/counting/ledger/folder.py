@@ -21,6 +21,10 @@ _READY_NAME = f"{FILE_NAME}.new"
 _WRONG_PATH = {errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP, errno.EISDIR}
 
 
+class FolderInUseError(InputError):
+    """Another service has the folder."""
+
+
 class Folder:
     """A folder that one service owns from `take` until `leave`."""
 
@@ -54,7 +58,7 @@ class Folder:
             os.close(lock)
             if error.errno not in {errno.EWOULDBLOCK, errno.EACCES}:
                 raise
-            raise InputError(
+            raise FolderInUseError(
                 f"storage folder {self.path} is in use by another edgetally; stop that one, or "
                 "give another folder"
             ) from None

@@ -221,6 +221,10 @@ class Ledger:
         if dropped:
             _log.warning("%d messages that waited for transports that are gone dropped", dropped)
 
+    def limit(self, bounds: OutboxBounds) -> None:
+        """Bound the outbox otherwise, from the next message on."""
+        self._bounds = bounds
+
     def newest(self) -> int:
         """Return the id of the message that was put in last; 0 where none waits."""
         with self._reading() as base:

@@ -52,6 +52,10 @@ class Opening:
         """Where the ledger is."""
         return self._folder.file
 
+    def limit(self, bounds: OutboxBounds) -> None:
+        """Bound the outbox of what is opened from now on."""
+        self._bounds = bounds
+
     def leave(self) -> None:
         """Let another service have the folder."""
         self._folder.leave()

@@ -17,7 +17,14 @@ if TYPE_CHECKING:
 
     from edgetally.counting.ledger.values import OutboxBounds
 
-_FADING = ("detections", "health", "inference_result", "inventory_response", "inventory")
+_FADING = (
+    "detections",
+    "health",
+    "inference_result",
+    "inventory_response",
+    "model_response",
+    "inventory",
+)
 _NO_END = 2**63 - 1
 _NONE_YET = 0  # the transport that everything waits for before any is known
 _LASTING = (

@@ -108,6 +108,14 @@ class Storage:
         self._transports = tuple(transports)
         self._do(lambda ledger: ledger.register(transports))
 
+    def limit(self, bounds: OutboxBounds) -> None:
+        """Bound the outbox otherwise, from the next message on."""
+        with self._lock:
+            self._bounds = bounds
+            self._opening.limit(bounds)
+            in_memory = self._state.state == "memory"
+            self._ledger.limit(_in_memory(bounds) if in_memory else bounds)
+
     def newest(self) -> int:
         """Return the id of the message that was put in last; 0 where none waits."""
         return self._do(Ledger.newest)
@@ -220,7 +228,7 @@ class Storage:
         memory = Ledger(
             None,
             sites=self._sites,
-            bounds=replace(self._bounds, max_bytes=min(self._bounds.max_bytes, _MOST_IN_MEMORY)),
+            bounds=_in_memory(self._bounds),
             clock=self._clock,
         )
         memory.go_on_with(self._began_with)
@@ -264,3 +272,7 @@ class Storage:
             self._began_with = self._began_with.standing_on(opened.ledger.carried)
         self._state = StorageState("ok", opened.reason)
         return opened.ledger
+
+
+def _in_memory(bounds: OutboxBounds) -> OutboxBounds:
+    return replace(bounds, max_bytes=min(bounds.max_bytes, _MOST_IN_MEMORY))

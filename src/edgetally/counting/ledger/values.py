@@ -18,6 +18,7 @@ MessageKind = Literal[
     "health",
     "inference_result",
     "inventory_response",
+    "model_response",
     "inventory",
     "zone_event",
     "count_event",
