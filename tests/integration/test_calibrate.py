@@ -97,6 +97,17 @@ def test_a_source_replaces_the_configured_one_while_the_configuration_is_unfinis
     assert shade(0.55, 0.75) == 90
 
 
+def test_a_configuration_without_a_model_gives_the_source(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "part.yaml").write_text(yaml.safe_dump({"cameras": [CAMERA]}))
+    calibrate("--config", "part.yaml")
+    assert shade(0.55, 0.75) == 200
+    (folder / "part.yaml").write_text(yaml.safe_dump({"cameras": [{"name": "dock"}]}))
+    calibrate("--config", "part.yaml", status=2)
+    assert "source is missing; add it" in capsys.readouterr().err
+
+
 def test_one_of_several_cameras_is_chosen_by_its_name_or_its_source(folder: Path) -> None:
     cv2.imwrite("other.png", np.full((480, 640, 3), 90, np.uint8))
     path = config(folder, CAMERA, {"name": "gate", "source": "other.png"})

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
+from disk_trouble import fill, small_disk
 from edgetally.counting.events import CountEvent
 from edgetally.counting.ledger import Storage
 
@@ -107,7 +108,16 @@ def test_the_history_tells_who_corrected_what(config: Path, tmp_path: Path) -> N
         "2023-11-14T22:13:20.000Z",
     )
     assert printed("history", config, "--class", "yellow box") == []
-    assert inventory("history", config, "--site", "yard").stdout == "nothing yet\n"
+    assert inventory("history", config, "--class", "yellow box").stdout == "nothing yet\n"
+    unknown = {
+        ("--site", "yard"): "there is no site 'yard'; there are hall",
+        ("--class", "green box"): "there is no class 'green box'; there are blue box, yellow box",
+        ("--class", "\udcff"): "there is no class '\\udcff'; there are blue box, yellow box",
+    }
+    for options, said in unknown.items():
+        done = inventory("history", config, *options)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr == f"edgetally: {said}\n"
 
 
 @pytest.mark.parametrize(
@@ -119,7 +129,9 @@ def test_the_history_tells_who_corrected_what(config: Path, tmp_path: Path) -> N
         ("set", ("--class", "blue box", "--count", "-4"), "count -4 is no stock"),
         ("set", ("--class", "blue box", "--count", "4.5"), "--count"),
         ("set", (*BLUE, "--count", "4", "--site", "yard"), "no site 'yard'; there are hall"),
+        ("set", (*BLUE, "--count", "4", "--author", ""), "the author is missing; say who counted"),
         ("set", ("--count", "4"), "Missing option '--class'"),
+        ("history", ("--limit", "9" * 30), "--limit"),
     ],
 )
 def test_what_cannot_be_is_told_in_one_line(
@@ -130,6 +142,43 @@ def test_what_cannot_be_is_told_in_one_line(
     assert done.stderr.count("\n") == 1, done.stderr
     assert said in done.stderr
     assert not (tmp_path / "state").exists()
+
+
+def test_a_disk_without_room_is_told_with_what_else_can_be_done(
+    config: Path, bundle: ModelBundle, tmp_path: Path
+) -> None:
+    """While a service counts in memory, and the disk takes nothing."""
+    with small_disk() as disk:
+        content = yaml.safe_load(config.read_text()) | {"storage": {"path": str(disk / "state")}}
+        config.write_text(yaml.safe_dump(content))
+        (disk / "state").mkdir()
+        (disk / "state" / "ledger.lock").touch()
+        ballast = fill(disk)
+        storage = Storage(disk / "state", sites={"dock": "hall"}, retry=0)
+        with closing(storage):  # it begins without a file
+            told = [inventory("set", config, *BLUE, "--count", "40")]
+            ballast.unlink()
+            storage.tend()
+            ballast = fill(disk)
+            for _ in range(200):
+                count(storage, "in")
+            assert storage.state.state == "memory"
+            told.append(inventory("set", config, *BLUE, "--count", "40"))
+            ballast.unlink()
+            assert inventory("set", config, *BLUE, "--count", "40").returncode == 0
+    for done in told:
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+        assert done.stderr.startswith("edgetally: nothing was corrected: ")
+        assert "by message, on edgetally/local/inventory/set" in done.stderr
+
+
+def test_a_damaged_ledger_is_told_with_what_to_do(config: Path, tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "ledger.sqlite").write_text("no database")
+    for what, *options in (("show",), ("set", *BLUE, "--count", "4")):
+        done = inventory(what, config, *options)
+        assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+        assert "it is damaged; start the service, it sets it aside" in done.stderr
 
 
 def test_a_site_that_is_not_there_is_told_beside_those_that_are(

@@ -177,6 +177,20 @@ def test_pictures_are_looked_at_from_a_folder_and_from_the_request(
     cloud.wait(RESULTS, lambda body: body.get("error", {}).get("code") == "malformed")
 
 
+def test_large_requests_are_answered_and_huge_ones_refused(service: Service, cloud: Cloud) -> None:
+    noise = np.random.default_rng(1).integers(0, 256, (400, 400, 3), np.uint8)
+    encoded = base64.b64encode(cv2.imencode(".png", noise)[1].tobytes()).decode()
+    assert 1 << 19 < len(encoded) < 1 << 20
+    cloud.ask("inference/request", {"requestId": "large", "imageBase64": encoded})
+    assert cloud.answer(RESULTS, "large")["frame"]["width"] == 400
+    for number, size in enumerate((2 << 20, 7 << 20)):
+        cloud.ask("inference/request", {"requestId": f"huge-{number}", "filePath": "x" * size})
+        assert cloud.answer(RESULTS, f"huge-{number}")["error"] == {
+            "code": "tooBig",
+            "message": "the request has more than 1048576 bytes",
+        }
+
+
 def test_a_correction_is_answered_told_and_in_the_totals(service: Service, cloud: Cloud) -> None:
     recount = {"requestId": "r-1", "class": "blue box", "count": 40, "author": "mia"}
     cloud.ask("inventory/set", recount)

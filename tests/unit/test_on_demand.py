@@ -20,11 +20,12 @@ from edgetally.detections import Detections
 from edgetally.messaging.schemas import json_schemas
 from edgetally.requests import LARGEST_BODY, InferenceRequest, RefusedRequestError
 from edgetally.service.answers import Answers
+from edgetally.service.looking import Seen
 from edgetally.service.on_demand import OnDemand
 from edgetally.service.recorder import Recorder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from edgetally.bundle import ModelBundle
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 VALIDATORS = {
     name: jsonschema.Draft202012Validator(schema) for name, schema in json_schemas().items()
 }
+MODELS = "edgetally/local/model/response"
 NOON = 1_700_000_000.0
 RESULTS, RESPONSES = "edgetally/local/inference/response", "edgetally/local/inventory/response"
 
@@ -55,8 +57,9 @@ class Desk:
         self.storage.register(["test"])
         self.on_demand = OnDemand(
             self.look,
-            Recorder(config, bundle, self.storage),
+            Recorder(config, bundle, self.storage, clock=lambda: NOON),
             Answers(config, bundle, self.storage),
+            ask_model=self.models_asked,
             sites=["hall"],
             max_rate=max_rate,
             notify=self.answered.release,
@@ -68,7 +71,10 @@ class Desk:
         self.is_started = True
         self.on_demand.start()
 
-    def look(self, request: InferenceRequest) -> tuple[Frame, Detections]:
+    def models_asked(self, model: str, answer: Callable[[str | None], None]) -> None:
+        answer(None if model == "previous" else f"there is no model {model!r}")
+
+    def look(self, request: InferenceRequest) -> Seen:
         self.asked.append(request)
         if request.camera == "broken":
             raise ArithmeticError("no such luck")
@@ -76,7 +82,8 @@ class Desk:
             raise RefusedRequestError("noPicture", "camera away gave no picture yet")
         box = np.array([[0.1, 0.2, 0.5, 0.6]], np.float32)
         found = Detections(box, np.array([0.9], np.float32), np.array([0]))
-        return Frame(request.camera or "", 3, NOON, 0.0, np.zeros((9, 16, 3), np.uint8)), found
+        frame = Frame(request.camera or "", 3, NOON, 0.0, np.zeros((9, 16, 3), np.uint8))
+        return Seen(frame, found)
 
     def ask(self, body: bytes | dict[str, Any]) -> None:
         given = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -251,3 +258,18 @@ def test_what_is_heard_after_the_end_is_left_alone(desk: Desk) -> None:
     desk.on_demand.close(20)
     desk.ask({"camera": "dock"})
     assert desk.told(RESULTS) == []
+
+
+def test_another_model_is_asked_for_and_the_answer_says_whether_it_came(desk: Desk) -> None:
+    desk.start()
+    for request_id, model in (("m-1", "previous"), ("m-2", "boxes-9")):
+        desk.on_demand.model("", json.dumps({"requestId": request_id, "model": model}).encode())
+    desk.on_demand.model("", b'{"requestId": "m-3", "model": 3}')
+    desk.wait(5)  # two are told once more when they are answered at once
+    first, second, third = desk.told(MODELS)
+    assert (first["requestId"], first["accepted"]) == ("m-1", True)
+    assert "reason" not in first
+    assert (second["requestId"], second["accepted"]) == ("m-2", False)
+    assert second["reason"] == "there is no model 'boxes-9'"
+    assert (third["requestId"], third["accepted"]) == ("m-3", False)
+    assert "model: input should be a valid string" in third["reason"]

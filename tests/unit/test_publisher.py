@@ -7,7 +7,7 @@ import logging
 import threading
 import time
 import tracemalloc
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -274,6 +274,19 @@ def test_a_transport_that_has_connected_is_tried_at_once() -> None:
     assert publisher.close(WAIT)
 
 
+def test_a_failure_from_before_the_connection_holds_nothing_up() -> None:
+    outbox, wire = Outbox(3), Connecting(slow=True)
+    publisher = publish(outbox, wire, retry=1000)
+    assert wire.wait_for(lambda wire: len(wire.under_way) == 1)
+    assert wire.on_ready is not None
+    wire.on_ready()
+    wire.slow = False
+    wire.arrive(EdgetallyError("the connection before was lost"))
+    assert outbox.wait_until_empty()
+    assert publisher.states() == {"wire": "ok"}
+    assert publisher.close(WAIT)
+
+
 def test_a_transport_that_has_lost_its_connection_is_failing_though_nothing_waits() -> None:
     outbox, wire = Outbox(), Connecting()
     publisher = publish(outbox, wire)
@@ -461,6 +474,21 @@ def test_close_gives_a_failing_transport_one_more_try_and_leaves_the_rest() -> N
     assert len(bad.tries) == 2
     assert outbox.left() == numbered(3)
     assert bad.closed
+
+
+def test_the_last_try_of_a_transport_that_failed_waits_for_its_answer() -> None:
+    outbox, wire = Outbox(3), Wire(working=False)
+    publisher = publish(outbox, wire, retry=1000)
+    assert wire.wait_for(lambda wire: len(wire.tries) == 1)
+    wire.slow = True
+    wire.mend()
+    with ThreadPoolExecutor() as pool:
+        closed = pool.submit(publisher.close, WAIT)
+        assert wire.wait_for(lambda wire: bool(wire.under_way))
+        wire.slow = False
+        wire.arrive()
+    assert closed.result()
+    assert wire.got == numbered(3)
 
 
 def test_close_does_not_wait_for_a_transport_that_hangs(

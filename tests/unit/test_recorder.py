@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edgetally.bundle import ModelBundle
+    from edgetally.config import Config
 
 NOON = 1_700_000_000.0
 SQUARE = [[0, 0], [1, 0], [1, 1], [0, 1]]
@@ -56,8 +57,21 @@ def storage(tmp_path: Path) -> Iterator[Storage]:
         yield storage
 
 
+class Clock:
+    """A clock that stands where it is set."""
+
+    now = NOON
+
+    def __call__(self) -> float:
+        return self.now
+
+
 @pytest.fixture
-def recorder(bundle: ModelBundle, storage: Storage) -> Recorder:
+def clock() -> Clock:
+    return Clock()
+
+
+def configured(bundle: ModelBundle) -> Config:
     zone = {"name": "room", "polygon": SQUARE, "seesStock": True}
     camera = {"name": "dock", "site": "hall", "source": "0", "zones": [zone], "lines": [LINE]}
     content: dict[str, Any] = {
@@ -65,7 +79,12 @@ def recorder(bundle: ModelBundle, storage: Storage) -> Recorder:
         "cameras": [camera],
         "publish": {"detections": {"mode": "never"}},
     }
-    return Recorder(parse_config(content, "test"), bundle, storage)
+    return parse_config(content, "test")
+
+
+@pytest.fixture
+def recorder(bundle: ModelBundle, storage: Storage, clock: Clock) -> Recorder:
+    return Recorder(configured(bundle), bundle, storage, clock=clock)
 
 
 def told(storage: Storage, topic: str) -> list[dict[str, Any]]:
@@ -78,7 +97,7 @@ def told(storage: Storage, topic: str) -> list[dict[str, Any]]:
     return bodies
 
 
-def look(recorder: Recorder, inside: int, **changes: Any) -> None:
+def look(recorder: Recorder, inside: int, *, time: float = NOON, **changes: Any) -> None:
     """A frame in which so many blue boxes are in the zone."""
     numbers = {"blue box": inside, "yellow box": 0}
     update = CameraUpdate(
@@ -91,7 +110,7 @@ def look(recorder: Recorder, inside: int, **changes: Any) -> None:
             **changes,
         }
     )
-    recorder.frame(Frame("dock", 1, NOON, 0.0, np.zeros((9, 16, 3), np.uint8)), update)
+    recorder.frame(Frame("dock", 1, time, 0.0, np.zeros((9, 16, 3), np.uint8)), update)
 
 
 def test_events_of_lines_and_zones_share_a_topic_and_name_their_site(
@@ -110,7 +129,7 @@ def test_events_of_lines_and_zones_share_a_topic_and_name_their_site(
 
 
 def test_drift_is_told_and_not_repaired(recorder: Recorder, storage: Storage) -> None:
-    recorder.inventory(NOON)
+    recorder.inventory()
     look(recorder, 3, events=(crossing(),))
     before, after = told(storage, "edgetally/local/inventory")
     assert before["sites"]["hall"]["blue box"]["seen"] is None
@@ -128,38 +147,91 @@ def test_drift_is_told_and_not_repaired(recorder: Recorder, storage: Storage) ->
 def test_a_correction_by_another_process_is_seen_and_told_once(
     recorder: Recorder, storage: Storage, tmp_path: Path
 ) -> None:
-    recorder.inventory(NOON)
-    assert not recorder.inventory_if_corrected(NOON)
+    recorder.inventory()
+    assert not recorder.inventory_if_changed()
     with closing(Ledger(tmp_path, beside=True)) as other, other.transaction() as entry:
         entry.correct("hall", "blue box", 40, "mia", "", NOON)
-    assert recorder.inventory_if_corrected(NOON)
+    assert recorder.inventory_if_changed()
     assert told(storage, "edgetally/local/inventory")[-1]["stock"]["blue box"] == 40
-    assert not recorder.inventory_if_corrected(NOON)
+    assert not recorder.inventory_if_changed()
+
+
+def test_what_changes_in_a_zone_is_told_with_the_totals_soon_and_once(
+    recorder: Recorder, storage: Storage
+) -> None:
+    recorder.inventory()
+    for inside in (1, 2):  # zones alone: no crossing, no correction
+        look(recorder, inside)
+        assert recorder.inventory_if_changed()
+        assert not recorder.inventory_if_changed()
+        latest = told(storage, "edgetally/local/inventory")[-1]
+        assert latest["cameras"]["dock"]["zones"]["room"]["blue box"] == inside
+        assert latest["sites"]["hall"]["blue box"]["drift"] == inside
+    look(recorder, 2)
+    assert not recorder.inventory_if_changed()
+
+
+def times_of(storage: Storage, what: str) -> list[float]:
+    """When the messages of a topic say that they are of, in seconds after noon."""
+    return [
+        datetime.fromisoformat(each["time"].replace("Z", "+00:00")).timestamp() - NOON
+        for each in told(storage, f"edgetally/local/{what}")
+    ]
 
 
 def test_times_stay_in_order_and_go_back_only_where_the_clock_was_set_back(
-    recorder: Recorder, storage: Storage
+    recorder: Recorder, storage: Storage, clock: Clock
 ) -> None:
-    def times() -> list[float]:
-        return [
-            datetime.fromisoformat(each["time"].replace("Z", "+00:00")).timestamp() - NOON
-            for each in told(storage, "edgetally/local/inventory")
-        ]
-
     for time in (0, 10, 5, 86_400, 86_410):
-        recorder.inventory(NOON + time)
-    assert times() == [0, 10, 10, 86_400, 86_410]
-    recorder.inventory(NOON + 20)
-    recorder.inventory(NOON + 30)
-    assert times()[5:] == [20, 30]
+        clock.now = NOON + time
+        recorder.inventory()
+    assert times_of(storage, "inventory") == [0, 10, 10, 86_400, 86_410]
+    for time in (20, 30):
+        clock.now = NOON + time
+        recorder.inventory()
+    assert times_of(storage, "inventory")[5:] == [20, 30]
     look(recorder, 1, events=(crossing(),))  # of a file that was filmed before
-    assert times()[-1] == 30
+    assert times_of(storage, "inventory")[-1] == 30
+
+
+def test_a_clock_that_is_set_while_nothing_runs_costs_no_count(
+    bundle: ModelBundle, recorder: Recorder, storage: Storage, clock: Clock, tmp_path: Path
+) -> None:
+    config, year = configured(bundle), 31_536_000
+    look(recorder, 0, events=(crossing(),))
+    storage.close()
+    for number, now in enumerate((NOON - year, NOON + year), 2):
+        clock.now = now
+        with closing(Storage(tmp_path, sites={"dock": "hall"}, clock=clock)) as again:
+            again.register(["test"])
+            look(Recorder(config, bundle, again, clock=clock), 0, time=now, events=(crossing(),))
+            again.tend()
+            events = told(again, "edgetally/local/dock/events")
+            assert [event["sequence"] for event in events] == [*range(1, number + 1)]
+            totals = told(again, "edgetally/local/inventory")
+            assert totals[-1]["stock"]["blue box"] == totals[-1]["sequence"] == number
+    assert len(totals) == 1  # the older ones grew too old
+
+
+def test_a_file_that_is_ahead_of_the_clock_moves_no_time_but_its_own(
+    recorder: Recorder, storage: Storage, clock: Clock
+) -> None:
+    look(recorder, 1, time=NOON + 3600, events=(crossing(),))
+    clock.now = NOON + 1
+    look(recorder, 2, time=NOON + 1, events=(crossing(),))
+    recorder.inventory()
+    outbox = outbox_health(OutboxStatus(0, 0, {}, None), {})
+    recorder.health(
+        "running", {}, ("openvino", "fp32"), 1.0, outbox, storage_health(StorageState())
+    )
+    assert times_of(storage, "inventory") == [0, 1, 1]
+    assert times_of(storage, "health") == [1]
 
 
 def test_a_correction_of_what_is_not_there_is_refused(recorder: Recorder) -> None:
     with pytest.raises(InputError, match="there is no site 'yard'"):
-        recorder.correct(Recount("yard", "blue box", 4, "mia"), NOON)
-    assert recorder.correct(Recount("hall", "blue box", 4, "mia"), NOON).count == 4
+        recorder.correct(Recount("yard", "blue box", 4, "mia"))
+    assert recorder.correct(Recount("hall", "blue box", 4, "mia")).count == 4
 
 
 def test_health_says_what_threatens_the_counts_first() -> None:

@@ -8,6 +8,7 @@ import os
 import resource
 import struct
 import threading
+import time
 import zlib
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -91,6 +92,8 @@ def test_a_correction_is_asked_for() -> None:
         (asked(requestId="a\nb", camera="a"), "malformed", "requestId must be text"),
         (asked(imageBase64="***"), "malformed", "no base64"),
         (asked(imageBase64="ä"), "malformed", "no base64"),
+        (b'{"camera": "a", "camera": "b"}', "malformed", "key 'camera' stands twice"),
+        (asked(filePath="a", filepath="b"), "malformed", "are the same; give one of them"),
         (asked(camera="a" * LARGEST_BODY), "tooBig", f"more than {LARGEST_BODY} bytes"),
     ],
 )
@@ -104,6 +107,22 @@ def test_a_refusal_carries_the_id_of_what_it_refuses() -> None:
     with pytest.raises(RefusedRequestError) as refused:
         parse_inference(asked(requestId="r-1", camera=7), new_id)
     assert refused.value.request_id == "r-1"
+    cut_short = asked(requestId="r-1", imageBase64="a" * 2 * LARGEST_BODY)[: LARGEST_BODY + 1]
+    with pytest.raises(RefusedRequestError, match=f"more than {LARGEST_BODY} bytes") as refused:
+        parse_inference(cut_short, new_id)
+    assert refused.value.request_id == "r-1"
+    of_several = b'{"requestId": "r-1", "requestId": "r-2", "camera": "a"}'
+    with pytest.raises(RefusedRequestError, match="'requestId' stands twice"):
+        parse_inference(of_several, new_id)
+
+
+def test_a_request_of_nothing_but_keys_is_read_in_little_time() -> None:
+    """What looks for keys that stand twice must not take a time that grows with their square."""
+    keys = b",".join(b'"%d":1' % (number % 30_000) for number in range(90_000))
+    began = time.process_time()
+    with pytest.raises(RefusedRequestError, match="stands twice"):
+        parse_inference(b"{%s}" % keys, new_id)
+    assert time.process_time() - began < 10
 
 
 @pytest.mark.parametrize(
@@ -116,6 +135,8 @@ def test_a_refusal_carries_the_id_of_what_it_refuses() -> None:
         ({"count": True}, "count: .* integer"),
         ({"author": None}, "author: "),
         ({"site": 4}, "site: "),
+        ({"sit": "hall"}, "unknown key 'sit'; did you mean 'site'?"),
+        ({"class_name": "blue box"}, "unknown key 'class_name'; did you mean 'class'?"),
     ],
 )
 def test_a_correction_that_makes_no_sense_is_refused(changes: dict[str, Any], said: str) -> None:
@@ -175,6 +196,19 @@ def test_without_a_folder_no_file_is_read(folder: Path) -> None:
     with pytest.raises(RefusedRequestError, match=r"name some in requests\.folders") as refused:
         read_picture(str(folder / "picture.png"), [])
     assert refused.value.code == "forbidden"
+
+
+def test_a_link_out_of_one_of_several_folders_is_forbidden(folder: Path, tmp_path: Path) -> None:
+    """As out of the only one, and whether there is something at its end or not."""
+    (tmp_path / "other").mkdir()
+    for end in ("picture.png", "missing.png"):
+        (folder / f"out-{end}").symlink_to(f"../closed/{end}")
+        for folders in ([folder, tmp_path / "other"], [tmp_path / "other", folder]):
+            with pytest.raises(RefusedRequestError) as refused:
+                read_picture(f"out-{end}", folders)
+            assert refused.value.code == "forbidden"
+    (tmp_path / "other" / "out-picture.png").write_bytes(PIXEL)
+    assert read_picture("out-picture.png", [folder, tmp_path / "other"]) == PIXEL
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from edgetally.config import CameraConfig, load_config, load_replay_config
+from edgetally.config import CameraConfig, load_replay_config
 from edgetally.errors import InputError
 from edgetally.shortened import listed
 
@@ -75,8 +75,8 @@ def _chosen(source: str | None, config: Path | None, name: str | None) -> Camera
         if name is not None:
             raise InputError("--camera chooses from a configuration; give --config, too")
         return _with_source(CameraConfig(name="camera", source="test:"), source)
-    # Who gives a source may still be writing the configuration: lines and zones are enough.
-    cameras = (load_config if source is None else load_replay_config)(config).cameras
+    # Who places lines may have no model yet; who gives a source needs none in the configuration.
+    cameras = load_replay_config(config, needs_sources=source is None).cameras
     named = [one for one in cameras if name is None or one.name == name]
     if name is not None and not named:
         known = listed([one.name for one in cameras])

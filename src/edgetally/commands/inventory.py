@@ -6,31 +6,27 @@ import getpass
 import json
 import sys
 import time
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
+from edgetally.commands.records import record_as_dict, record_as_line, shown_time
 from edgetally.config import load_config
-from edgetally.counting.ledger import (
-    Correction,
-    Ledger,
-    OutboxBounds,
-    RecordedCrossing,
-    RecordedZoneEvent,
-)
-from edgetally.counting.ledger.folder import Folder
-from edgetally.errors import InputError
-from edgetally.messaging.messages import ModelReference, utc
+from edgetally.counting.ledger import Ledger, LedgerError, OutboxBounds
+from edgetally.counting.ledger.folder import Folder, FolderInUseError
+from edgetally.errors import EdgetallyError, InputError
+from edgetally.messaging.messages import ModelReference
 from edgetally.messaging.topics import Topics
+from edgetally.shortened import listed, shortened
 from edgetally.stock import Recount, correct, site_meant, stock_levels
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator, Mapping
 
     from edgetally.config import Config
-    from edgetally.counting.ledger import Record, SeenStock
+    from edgetally.counting.ledger import Record, SeenStock, Stock
     from edgetally.stock import StockLevel
 
 inventory = typer.Typer(
@@ -59,11 +55,12 @@ def show(config: ConfigOption, site: SiteOption = None, as_json: JsonOption = Fa
         stock, seen = ledger.stock(), ledger.seen()
     levels = stock_levels(_sites(settings), (), stock, seen.counts)
     if site is not None:
-        if site not in levels:
-            raise InputError(f"there is no site {site!r}; there are {', '.join(levels)}")
+        _check_site(site, levels)
         levels = {site: levels[site]}
     if as_json:
-        typer.echo(json.dumps({"seenAt": _time(seen.time), "sites": _as_dict(levels)}, indent=2))
+        typer.echo(
+            json.dumps({"seenAt": shown_time(seen.time), "sites": _as_dict(levels)}, indent=2)
+        )
     else:
         _show(levels, seen)
 
@@ -91,12 +88,22 @@ def set_(
     settings = load_config(config)
     bundle = ModelBundle.load(settings.model.path)
     sites = _sites(settings)
-    recount = Recount(site_meant(site, sites), class_name, count, author or _login(), note)
+    who = _login() if author is None else author
+    recount = Recount(site_meant(site, sites), class_name, count, who, note)
     recount.check(sites, bundle.classes)
     topics = Topics(settings.publish.topic_prefix, settings.publish.thing)
     model = ModelReference.of(bundle)
-    with _ledger(settings, begins=True) as ledger, ledger.transaction() as entry:
-        made = correct(entry, recount, time.time(), topics, model)
+    by_message = f"a running service also takes it by message, on {topics.inventory_set}"
+    try:
+        with _ledger(settings, begins=True) as ledger, ledger.transaction() as entry:
+            made = correct(entry, recount, time.time(), topics, model)
+    except FolderInUseError:
+        raise EdgetallyError(
+            f"nothing was corrected: the service that runs has no ledger in {settings.storage.path}"
+            f", its log says why; mend that and try again; {by_message}"
+        ) from None
+    except LedgerError as error:
+        raise EdgetallyError(f"nothing was corrected: {error}; {by_message}") from None
     typer.echo(f"{made.site}, {made.class_name}: {made.count}, was {made.before}")
 
 
@@ -111,24 +118,31 @@ def history(
     everything: Annotated[
         bool, typer.Option("--all", help="Show crossings and what happened in zones, too.")
     ] = False,
-    limit: Annotated[int, typer.Option(min=1, help="How many to show, the latest ones.")] = 100,
+    limit: Annotated[
+        int, typer.Option(min=1, max=1_000_000, help="How many to show, the latest ones.")
+    ] = 100,
     as_json: JsonOption = False,
 ) -> None:
     """Show who corrected the stock, when, from what to what; oldest first.
 
     Example: edgetally inventory history --config edgetally.yaml --all
     """
-    records: list[Record]
-    with _ledger(load_config(config)) as ledger:
-        if everything:
-            records = ledger.history(site=site, class_name=class_name, limit=limit)
-        else:
-            records = [*ledger.corrections(site=site, class_name=class_name, limit=limit)]
+    settings = load_config(config)
+    records: list[Record] = []
+    with _ledger(settings) as ledger:
+        stock = ledger.stock()
+        with suppress(UnicodeEncodeError):  # a name that is no text, which nothing has
+            if everything:
+                records = ledger.history(site=site, class_name=class_name, limit=limit)
+            else:
+                records = [*ledger.corrections(site=site, class_name=class_name, limit=limit)]
+    if not records:
+        _check_names(site, class_name, settings, stock)
     if as_json:
-        typer.echo(json.dumps([_record(record) for record in records], indent=2))
+        typer.echo(json.dumps([record_as_dict(record) for record in records], indent=2))
         return
     for record in records:
-        typer.echo(_line(record))
+        typer.echo(record_as_line(record))
     if not records:
         typer.echo("nothing yet")
 
@@ -141,8 +155,9 @@ def _ledger(settings: Config, *, begins: bool = False) -> Iterator[Ledger]:
     """
     folder = Folder(settings.storage.path)
     outbox = settings.publish.outbox
-    is_new = begins and not folder.file.exists()
+    is_new = False
     try:
+        is_new = begins and not (folder.file.exists() and folder.file.stat().st_size)
         if is_new:
             folder.take()
         with closing(
@@ -154,6 +169,10 @@ def _ledger(settings: Config, *, begins: bool = False) -> Iterator[Ledger]:
             )
         ) as ledger:
             yield ledger
+    except LedgerError as error:
+        if not error.damaged:
+            raise
+        raise LedgerError(f"{error}; start the service, it sets it aside", damaged=True) from None
     except OSError as error:
         raise InputError(
             f"storage folder {folder.path}: {error.strerror}; give a writable folder"
@@ -164,6 +183,31 @@ def _ledger(settings: Config, *, begins: bool = False) -> Iterator[Ledger]:
 
 def _sites(settings: Config) -> tuple[str, ...]:
     return tuple(dict.fromkeys(camera.site for camera in settings.cameras))
+
+
+def _check_site(site: str, known: Collection[str]) -> None:
+    if site not in known:
+        raise InputError(f"there is no site {shortened(site, 80)!r}; there are {listed(known)}")
+
+
+def _check_names(
+    site: str | None,
+    class_name: str | None,
+    settings: Config,
+    stock: Mapping[str, Mapping[str, Stock]],
+) -> None:
+    """Tell a site or a class that is not there from one of which there is nothing to tell."""
+    if site is not None:
+        _check_site(site, dict.fromkeys((*_sites(settings), *stock)))
+    counted = dict.fromkeys(name for classes in stock.values() for name in classes)
+    if class_name is not None and class_name not in counted:
+        from edgetally.bundle import ModelBundle  # noqa: PLC0415 - takes long to load
+
+        known = dict.fromkeys((*ModelBundle.load(settings.model.path).classes, *counted))
+        if class_name not in known:
+            raise InputError(
+                f"there is no class {shortened(class_name, 80)!r}; there are {listed(known)}"
+            )
 
 
 def _login() -> str:
@@ -188,7 +232,7 @@ def _show(levels: dict[str, dict[str, StockLevel]], seen: SeenStock) -> None:
     ]
     figures = ("baseline", "in", "out", "stock", "seen", "drift")
     columns = [Column("site"), Column("class"), *(Column(name, figures=True) for name in figures)]
-    title = "Stock" if seen.time is None else f"Stock; seen at {_time(seen.time)}"
+    title = "Stock" if seen.time is None else f"Stock; seen at {shown_time(seen.time)}"
     if rows:
         show_table(title, columns, rows, sys.stdout)
     else:
@@ -209,60 +253,3 @@ def _as_dict(levels: dict[str, dict[str, StockLevel]]) -> dict[str, Any]:
         }
         for site, classes in levels.items()
     }
-
-
-def _record(record: Record) -> dict[str, Any]:
-    shown: dict[str, Any] = {"time": _time(record.time), "site": record.site}
-    match record:
-        case Correction():
-            return shown | {
-                "kind": "correction",
-                "class": record.class_name,
-                "count": record.count,
-                "before": record.before,
-                "author": record.author,
-                "note": record.note,
-                "requestId": record.request_id,
-            }
-        case RecordedCrossing(event=event):
-            return shown | {
-                "kind": event.direction,
-                "class": event.class_name,
-                "camera": event.camera,
-                "line": event.line,
-                "trackId": event.track_id,
-                "score": round(event.score, 4),
-            }
-        case RecordedZoneEvent(event=happened):
-            return shown | {
-                "kind": happened.kind,
-                "class": happened.class_name,
-                "camera": happened.camera,
-                "zone": happened.zone,
-                "trackId": happened.track_id,
-                "seconds": round(happened.seconds, 3),
-            }
-
-
-def _line(record: Record) -> str:
-    begin = f"{_time(record.time)}  {record.site}, "
-    match record:
-        case Correction():
-            note = f": {record.note}" if record.note else ""
-            return (
-                f"{begin}{record.class_name}: {record.count}, was {record.before}, "
-                f"by {record.author}{note}"
-            )
-        case RecordedCrossing(event=event):
-            return f"{begin}{event.class_name}: {event.direction} at {event.camera}, {event.line}"
-        case RecordedZoneEvent(event=happened):
-            return (
-                f"{begin}{happened.class_name}: {happened.kind} at {happened.camera}, "
-                f"{happened.zone}"
-            )
-
-
-def _time(seconds: float | None) -> str | None:
-    if seconds is None:
-        return None
-    return utc(seconds).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -38,6 +38,7 @@ LaneState = Literal["ok", "failing"]
 class _Sent:
     topic: str
     parts: Sequence[Future[None]]
+    at: float
 
     @property
     def is_done(self) -> bool:
@@ -74,6 +75,7 @@ class Lane:
         self.connections = 0
         self._delay = 0.0  # seconds to the next try; 0 while it works
         self._retry_at = 0.0
+        self._ready_at = 0.0  # when the transport said that messages can go again
         self._backlog_end = 0  # id of the latest message of the backlog; 0: there is none
         self._newest_at_try = 0  # id, when a failing transport was last tried
         self._name = transport.name
@@ -102,6 +104,11 @@ class Lane:
     @property
     def _problem(self) -> str | None:
         return self.transport.problem if isinstance(self.transport, Connecting) else None
+
+    def pace(self, rate: float) -> None:
+        """Let the backlog leave at so many messages a second."""
+        self._rate = Rate(rate, time.monotonic())
+        self.notify()
 
     def notify(self) -> None:
         """Look into the outbox."""
@@ -135,7 +142,7 @@ class Lane:
             self._retry_at = 0.0  # one more try, whatever it was waiting for
             while not self._abandoned:
                 self._work()
-                if self._delay or not (self._on_the_way or self._is_left()):
+                if not self._on_the_way and (self._delay or not self._is_left()):
                     break
                 self._wait(heeds_closing=False)
             if self._abandoned:
@@ -264,6 +271,7 @@ class Lane:
             self._newest_at_try = self._outbox.newest()
         largest = self.transport.max_bytes
         parts: list[Future[None]] = []
+        now = time.monotonic()
         try:
             for body in [entry.body] if largest is None else parts_of(entry.body, largest):
                 parts.append(self.transport.send(entry.topic, body))  # noqa: PERF401 - may raise
@@ -274,9 +282,9 @@ class Lane:
             self._rest(entry.topic, entry.id, error)
             return False
         except Exception as error:  # noqa: BLE001 - one transport must not stop the others
-            self._blame(entry.topic, entry.id, error, alone=not self._on_the_way)
+            self._blame(entry.topic, entry.id, error, now, alone=not self._on_the_way)
             return False
-        self._on_the_way[entry.id] = _Sent(entry.topic, parts)
+        self._on_the_way[entry.id] = _Sent(entry.topic, parts, now)
         if entry.id <= self._backlog_end:
             self._rate.take()
         for future in parts:
@@ -288,7 +296,7 @@ class Lane:
         """Look at what was on its way and has arrived or failed."""
         alone = len(self._on_the_way) == 1
         delivered = []
-        failed: tuple[str, int, BaseException] | None = None
+        failed: tuple[str, int, BaseException, float] | None = None
         for number, sent in list(self._on_the_way.items()):
             if not sent.is_done:
                 continue
@@ -302,7 +310,7 @@ class Lane:
                 self._rest(sent.topic, number, rests[0])
                 self._works()
             elif errors:
-                failed = sent.topic, number, errors[0]
+                failed = sent.topic, number, errors[0], sent.at
             else:
                 delivered.append(number)
                 self._arrived(sent.topic)
@@ -325,12 +333,14 @@ class Lane:
                 "%s does not take messages for %s, which wait: %s", self.transport, topic, error
             )
 
-    def _blame(self, topic: str, number: int, error: BaseException, *, alone: bool) -> None:
+    def _blame(
+        self, topic: str, number: int, error: BaseException, sent_at: float, *, alone: bool
+    ) -> None:
         """Tell a topic that fails from a transport that does."""
         if alone and not self._problem and self._resting.is_to_blame(topic, number):
             self._rest(topic, number, error)
         else:
-            self._fail(error)
+            self._fail(error, sent_at)
 
     def _refuse(self, number: int, error: RefusedError) -> None:
         _log.error("%s refuses a message, which is dropped: %s", self.transport, error)
@@ -343,10 +353,12 @@ class Lane:
             self._scanned.clear()
             self._backlog_end = self._newest_at_try
 
-    def _fail(self, error: BaseException) -> None:
+    def _fail(self, error: BaseException, sent_at: float) -> None:
         now = time.monotonic()
         if now < self._retry_at:
             return  # of the same failure
+        if sent_at < self._ready_at:
+            return  # of one that is over
         self._failure = str(error)
         if not self._delay:
             self._newest_at_try = self._outbox.newest()
@@ -362,5 +374,6 @@ class Lane:
 
     def _connected(self) -> None:
         self.connections += 1
+        self._ready_at = time.monotonic()
         self._retry_at = 0.0
         self.notify()

@@ -49,6 +49,11 @@ class Publisher:
         for lane in self._lanes:
             lane.start()
 
+    def pace(self, rate: float) -> None:
+        """Let what had to wait leave at so many messages a second."""
+        for lane in self._lanes:
+            lane.pace(rate)
+
     def notify(self) -> None:
         """Tell that the outbox holds something new; cheap and safe from any thread."""
         for lane in self._lanes:

@@ -13,6 +13,7 @@ from edgetally.messaging.messages import (
     InventoryMessage,
     InventoryResponseMessage,
     Message,
+    ModelResponseMessage,
     StockEventMessage,
     ZoneEventMessage,
 )
@@ -27,6 +28,7 @@ _MESSAGES: dict[str, type[Message]] = {
     "health": HealthMessage,
     "inference_result": InferenceResultMessage,
     "inventory_response": InventoryResponseMessage,
+    "model_response": ModelResponseMessage,
 }
 
 

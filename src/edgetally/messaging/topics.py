@@ -62,9 +62,24 @@ class Topics:
         return f"{self.prefix}/{self.thing}/inventory/response"
 
     @property
+    def model_set(self) -> str:
+        """Topic that requests for another model arrive on."""
+        return f"{self.prefix}/{self.thing}/model/set"
+
+    @property
+    def model_response(self) -> str:
+        """Topic of `edgetally.model_response/1`."""
+        return f"{self.prefix}/{self.thing}/model/response"
+
+    @property
     def health(self) -> str:
         """Topic of `edgetally.health/1`."""
         return f"{self.prefix}/{self.thing}/health"
+
+    @property
+    def loopback(self) -> str:
+        """Topic on which the device speaks to itself, to hear whether it still hears."""
+        return f"{self.prefix}/{self.thing}/loopback"
 
     @property
     def inference_request(self) -> str:

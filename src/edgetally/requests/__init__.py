@@ -3,9 +3,11 @@
 from edgetally.requests.parsing import (
     LARGEST_BODY,
     InferenceRequest,
+    ModelWish,
     RecountRequest,
     RefusedRequestError,
     parse_inference,
+    parse_model_wish,
     parse_recount,
 )
 from edgetally.requests.pictures import decode_picture, read_picture
@@ -13,10 +15,12 @@ from edgetally.requests.pictures import decode_picture, read_picture
 __all__ = [
     "LARGEST_BODY",
     "InferenceRequest",
+    "ModelWish",
     "RecountRequest",
     "RefusedRequestError",
     "decode_picture",
     "parse_inference",
+    "parse_model_wish",
     "parse_recount",
     "read_picture",
 ]

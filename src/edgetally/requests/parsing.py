@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import base64
 import binascii
+import difflib
+import json
+from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from itertools import filterfalse
+from typing import TYPE_CHECKING, Annotated, Any, TypeGuard, TypeVar
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
@@ -56,6 +61,11 @@ class _RecountBody(_Body):
     note: str = ""
 
 
+class _ModelBody(_Body):
+    model: Annotated[str, Field(min_length=1, max_length=200)]
+
+
+_RECOUNT_KEYS = "requestId", *(str(field.alias) for field in _RecountBody.model_fields.values())
 _B = TypeVar("_B", bound=_Body)
 
 
@@ -82,6 +92,14 @@ class RecountRequest:
     note: str
 
 
+@dataclass(frozen=True)
+class ModelWish:
+    """A model that is to be used: current, previous, or its name and version. Not checked."""
+
+    request_id: str
+    model: str
+
+
 def parse_inference(body: bytes, new_id: Callable[[], str]) -> InferenceRequest:
     """Read a request for a look; new_id makes up an id where it has none.
 
@@ -89,6 +107,10 @@ def parse_inference(body: bytes, new_id: Callable[[], str]) -> InferenceRequest:
     """
     content, request_id = _read(body, new_id)
     request_id = request_id or new_id()
+    if "filePath" in content and "filepath" in content:
+        raise RefusedRequestError(
+            "malformed", "filePath and filepath are the same; give one of them", request_id
+        )
     asked = _checked(_InferenceBody, content, request_id)
     given = [asked.file_path, asked.camera, asked.image_base64]
     if sum(one is not None for one in given) != 1:
@@ -116,17 +138,31 @@ def parse_recount(body: bytes, new_id: Callable[[], str]) -> RecountRequest:
         raise RefusedRequestError(
             "malformed", "requestId is missing; give each correction its own", new_id()
         )
+    for key in filterfalse(_RECOUNT_KEYS.__contains__, content):
+        (near,) = difflib.get_close_matches(shortened(key, 40), _RECOUNT_KEYS, n=1, cutoff=0.0)
+        raise RefusedRequestError(
+            "malformed", f"unknown key {shortened(key, 40)!r}; did you mean {near!r}?", request_id
+        )
     asked = _checked(_RecountBody, content, request_id)
     return RecountRequest(
         request_id, asked.site, asked.class_name, asked.count, asked.author, asked.note
     )
 
 
+def parse_model_wish(body: bytes, new_id: Callable[[], str]) -> ModelWish:
+    """Read a request for another model. RefusedRequestError says what is wrong."""
+    content, request_id = _read(body, new_id)
+    request_id = request_id or new_id()
+    return ModelWish(request_id, _checked(_ModelBody, content, request_id).model)
+
+
 def _read(body: bytes, new_id: Callable[[], str]) -> tuple[dict[str, Any], str | None]:
     """Return the object in a body, and its id where it has one."""
     if len(body) > LARGEST_BODY:
         raise RefusedRequestError(
-            "tooBig", f"the request has more than {LARGEST_BODY} bytes", new_id()
+            "tooBig",
+            f"the request has more than {LARGEST_BODY} bytes",
+            _id_in_beginning(body) or new_id(),
         )
     try:
         content = from_json(body, allow_inf_nan=False, cache_strings="none")
@@ -137,15 +173,47 @@ def _read(body: bytes, new_id: Callable[[], str]) -> tuple[dict[str, Any], str |
     if not isinstance(content, dict):
         raise RefusedRequestError("malformed", "the request is no JSON object", new_id())
     given = content.get("requestId")
-    if given is None:
-        return content, None
-    if not isinstance(given, str) or not 0 < len(given) <= _LONGEST_ID or not given.isprintable():
+    if given is not None and not _may_be_id(given):
         raise RefusedRequestError(
             "malformed",
             f"requestId must be text of 1 to {_LONGEST_ID} characters that can be shown",
             new_id(),
         )
+    twin = _first_twin(body)
+    if twin is not None:
+        raise RefusedRequestError(
+            "malformed", f"key {shortened(twin, 40)!r} stands twice", given or new_id()
+        )
     return content, given
+
+
+def _id_in_beginning(body: bytes) -> str | None:
+    """Return the id of a request that is cut short, where it stands before the cut."""
+    with suppress(ValueError):
+        content = from_json(
+            body[:LARGEST_BODY], allow_inf_nan=False, cache_strings="none", allow_partial=True
+        )
+        given = content.get("requestId") if isinstance(content, dict) else None
+        return given if _may_be_id(given) else None
+    return None
+
+
+def _may_be_id(given: object) -> TypeGuard[str]:
+    return isinstance(given, str) and 0 < len(given) <= _LONGEST_ID and given.isprintable()
+
+
+def _first_twin(body: bytes) -> str | None:
+    """Return a key that stands twice in one object: the first one's value would be lost."""
+    twins: list[str] = []
+
+    def keys_of(pairs: list[tuple[str, object]]) -> None:
+        names = [key for key, _ in pairs]
+        if len(set(names)) < len(names):
+            twins.append(Counter(names).most_common(1)[0][0])
+
+    # Numbers as they stand: Python converts no whole one of more than 4300 digits.
+    json.loads(body, object_pairs_hook=keys_of, parse_int=str)
+    return twins[0] if twins else None
 
 
 def _checked(kind: type[_B], content: dict[str, Any], request_id: str) -> _B:

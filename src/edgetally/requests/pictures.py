@@ -36,14 +36,14 @@ def read_picture(given: str, folders: Sequence[Path]) -> bytes:
         )
     allowed = [real for folder in folders if (real := _real(folder)) is not None]
     inside = [path for folder in folders if _is_under(path := folder / given, allowed)]
-    if not inside:
+    # Unlike pathlib's, it takes what can be no path.
+    there = next((path for path in inside if os.path.exists(path)), None)  # noqa: PTH110
+    if there is None and len(inside) < len(folders):  # of a link in one folder as in the only one
         raise RefusedRequestError(
             "forbidden", "filePath lies in no folder that is open to requests"
         )
-    # Unlike pathlib's, it takes what can be no path.
-    there = next((path for path in inside if os.path.exists(path)), inside[0])  # noqa: PTH110
     try:
-        return _content(there, allowed)
+        return _content(there or inside[0], allowed)
     except FileNotFoundError:
         raise RefusedRequestError(
             "notFound", f"there is no file {shortened(given)} in the folders open to requests"

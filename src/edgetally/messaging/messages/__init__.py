@@ -7,6 +7,7 @@ from edgetally.messaging.messages.answers import (
     InferenceError,
     InferenceResultMessage,
     InventoryResponseMessage,
+    ModelResponseMessage,
 )
 from edgetally.messaging.messages.counted import (
     CameraInventory,
@@ -23,6 +24,7 @@ from edgetally.messaging.messages.health import (
     CameraHealth,
     HealthMessage,
     Latency,
+    ModelCandidate,
     OutboxHealth,
     StorageHealth,
     TransportHealth,
@@ -51,7 +53,9 @@ __all__ = [
     "InventoryResponseMessage",
     "Latency",
     "Message",
+    "ModelCandidate",
     "ModelReference",
+    "ModelResponseMessage",
     "OutboxHealth",
     "Part",
     "PixelBox",

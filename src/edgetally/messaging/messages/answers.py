@@ -61,3 +61,16 @@ class InventoryResponseMessage(Message):
     reason: str | None = Field(
         default=None, description="Why not, and what to do; absent where it was accepted."
     )
+
+
+class ModelResponseMessage(Message):
+    """Whether the model that a message asked for is in use."""
+
+    schema_: Literal["edgetally.model_response/1"] = Field(
+        default="edgetally.model_response/1", description=SCHEMA
+    )
+    request_id: str = Field(description=_REQUEST_ID)
+    accepted: bool = Field(description="Whether it is in use, from now on or already.")
+    reason: str | None = Field(
+        default=None, description="Why not, and what to do; absent where it was accepted."
+    )

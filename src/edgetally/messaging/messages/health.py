@@ -16,9 +16,12 @@ from edgetally.messaging.messages.message import (
     Value,
     utc,
 )
+from edgetally.shortened import shortened
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+    from edgetally.bundle import ModelBundle
 
 
 class Latency(Value):
@@ -104,6 +107,28 @@ class StorageHealth(Value):
     reason: str | None = Field(description="What is wrong, or was at the start; else null.")
 
 
+class ModelCandidate(Value):
+    """A model that is to take the place of the one in use."""
+
+    model: ModelReference | None = Field(description="The model; null where it can't be read.")
+    state: Literal["waiting", "trying", "refused"] = Field(
+        description="waiting: until the cameras have shown enough to compare it on; trying: it is "
+        "loaded and compared; refused: it is not taken, and the model in use stays."
+    )
+    reason: str | None = Field(description="Why, in one line.")
+
+    @classmethod
+    def of(
+        cls,
+        bundle: ModelBundle | None,
+        state: Literal["waiting", "trying", "refused"],
+        reason: str | None,
+    ) -> Self:
+        """Tell of a bundle; None: of what can't be read."""
+        model = None if bundle is None else ModelReference.of(bundle)
+        return cls(model=model, state=state, reason=None if reason is None else shortened(reason))
+
+
 class HealthMessage(DivisibleMessage):
     """How the service is."""
 
@@ -127,6 +152,10 @@ class HealthMessage(DivisibleMessage):
     )
     storage: StorageHealth | None = Field(
         default=None, description="Whether what is counted reaches the disk."
+    )
+    candidate: ModelCandidate | None = Field(
+        default=None,
+        description="The model that is to take the place of this one; absent where there is none.",
     )
 
     @classmethod

@@ -101,6 +101,11 @@ class ModelReference(Value):
         """Refer to a bundle that was loaded."""
         return cls(name=bundle.name, version=bundle.version, sha256=bundle.sha256)
 
+    @classmethod
+    def none(cls) -> ModelReference:
+        """Stand for no model: none could be loaded."""
+        return cls(name="none", version="none", sha256="0" * 64)
+
 
 class Part(Value):
     """Which part of a message this is, where it was too big for its way."""
@@ -118,7 +123,9 @@ class Message(Value):
     sequence: Annotated[int, Field(ge=1)] = Field(
         description="Number of the message on its topic: from 1, without gaps."
     )
-    model: ModelReference = Field(description="The model in use.")
+    model: ModelReference = Field(
+        description="The model in use; its name is none where none could be loaded yet."
+    )
 
     def to_json(self) -> str:
         """Return compact JSON, without what was added later and is not told."""

@@ -1,4 +1,4 @@
-"""One client of AWS's common runtime; nothing else imports awscrt."""
+"""One MQTT client of AWS's common runtime; for MQTT, nothing else imports awscrt."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _AWS_HOSTS = (".amazonaws.com", ".amazonaws.com.cn")
-_LARGEST_PACKET = 132 * 1024  # AWS IoT's 128 KiB, topic and properties
+# What a broker may send, which keeps back what is larger: of a request that is too big enough has
+# to come for a refusal. AWS IoT sends 128 KiB at most.
+_LARGEST_PACKET = 8 * 1024 * 1024
 _FIRST_FAILING_CODE = 0x80  # MQTT 5, 2.4; below is success, also where nobody subscribes
 _STOPPING = 1.5  # seconds
 _TIMEOUT = "AWS_ERROR_MQTT_TIMEOUT"

@@ -1,0 +1,198 @@
+"""The recipes are such that both nuclei take them, and say what the code says."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jsonschema
+import pytest
+
+from edgetally.component.access_control import access_control
+from edgetally.component.checkout import Checkout
+from edgetally.component.names import COUNTER, MODEL
+from edgetally.component.nucleus_lite import fitting, room_left
+from edgetally.component.recipe import (
+    counter_recipe,
+    read_recipe,
+    recipe_text,
+    with_artifacts,
+)
+from edgetally.config import parse_config
+from edgetally.errors import InputError
+from edgetally.messaging.topics import Topics
+from edgetally.nucleus.access import is_allowed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ROOT = Path(__file__).resolve().parents[2]
+SCHEMA = json.loads((ROOT / "tests/data/recipe_schema.json").read_text(encoding="utf-8"))
+REMEDY = "run scripts/generate_recipes.py and commit recipes"
+
+
+def written(name: str) -> dict[str, Any]:
+    return read_recipe(ROOT / "recipes", name)
+
+
+def all_topics(topics: Topics, camera: str) -> set[str]:
+    """Every topic that the class has, so that a new one is not forgotten in the policies."""
+    plain = {
+        str(getattr(topics, name))
+        for name, kind in vars(Topics).items()
+        if isinstance(kind, property)
+    }
+    return plain | {topics.detections(camera), topics.events(camera)}
+
+
+def allowed(operation: str, topic: str) -> bool:
+    return is_allowed(
+        access_control("edgetally"),
+        operation,
+        topic,
+        lambda resource: resource.replace("{iot:thingName}", "dock-1"),
+    )
+
+
+@pytest.mark.parametrize("name", [COUNTER, MODEL])
+def test_a_recipe_follows_the_documented_format(name: str) -> None:
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+    jsonschema.validate(written(name), SCHEMA)
+    assert written(name)["ComponentName"] == name
+
+
+@pytest.mark.parametrize(
+    ("what", "spoil"),
+    [
+        ("another key's case", lambda r, m: r.update(componentVersion="1.0.0")),
+        ("a plugin", lambda r, m: r.update(ComponentType="aws.greengrass.plugin")),
+        ("a step that lite lacks", lambda r, m: m["Lifecycle"].update(shutdown="true")),
+        ("another step that lite lacks", lambda r, m: m["Lifecycle"].update(recover="true")),
+        (
+            "a condition that lite lacks",
+            lambda r, m: m["Lifecycle"]["install"].update(Skipif="exists /x"),
+        ),
+        (
+            "a dependency's artifacts",
+            lambda r, m: m["Lifecycle"].update(run="{io.other:artifacts:path}/x"),
+        ),
+        ("a brace of the shell's", lambda r, m: m["Lifecycle"].update(run="{ true; }")),
+        ("a platform by pattern", lambda r, m: m["Platform"].update(architecture="/a.*/")),
+        ("a platform without runtime", lambda r, m: m["Platform"].pop("runtime")),
+        ("another system", lambda r, m: m["Platform"].update(os="windows")),
+        ("an artifact by another case", lambda r, m: m["Artifacts"].append({"URI": "s3://x/y"})),
+        ("no version", lambda r, m: r.update(ComponentVersion="1.0")),
+        ("no manifest", lambda r, m: r.update(Manifests=[])),
+    ],
+)
+def test_a_recipe_that_a_nucleus_refuses_is_refused(
+    what: str, spoil: Callable[[dict[str, Any], dict[str, Any]], object]
+) -> None:
+    recipe = copy.deepcopy(written(COUNTER))
+    spoil(recipe, recipe["Manifests"][0])
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(recipe, SCHEMA)
+
+
+def test_the_committed_recipe_is_that_of_the_code() -> None:
+    recipe = counter_recipe(written(COUNTER), Checkout.at(ROOT).version)
+    committed = (ROOT / "recipes" / f"{COUNTER}.json").read_text(encoding="utf-8")
+    assert committed == recipe_text(recipe), REMEDY
+
+
+def test_the_kits_configuration_has_the_same_version_and_recipe() -> None:
+    folder = ROOT / "greengrass-component"
+    config = json.loads((folder / "gdk-config.json").read_text(encoding="utf-8"))
+    assert config["component"][COUNTER]["version"] == Checkout.at(ROOT).version
+    assert json.loads((folder / "recipe.json").read_text(encoding="utf-8")) == written(COUNTER)
+
+
+def test_what_the_recipe_configures_lacks_cameras_alone() -> None:
+    default = written(COUNTER)["ComponentConfiguration"]["DefaultConfiguration"]
+    del default["accessControl"]
+    default["cameras"] = [{"name": "dock", "source": "0"}]
+    parse_config(default, "the recipe's")
+
+
+@pytest.mark.parametrize(
+    ("publish", "subscribe"),
+    [("PublishToTopic", "SubscribeToTopic"), ("PublishToIoTCore", "SubscribeToIoTCore")],
+)
+def test_every_topic_is_allowed_one_way_and_for_this_thing_alone(
+    publish: str, subscribe: str
+) -> None:
+    own, others = Topics("edgetally", "dock-1"), Topics("edgetally", "dock-2")
+    said = {topic for topic in all_topics(own, "door") if allowed(publish, topic)}
+    heard = {topic for topic in all_topics(own, "door") if allowed(subscribe, topic)}
+    assert said | heard == all_topics(own, "door")
+    echoes = {own.events("door"), own.stock_events} if "IoT" in publish else set()
+    assert said & heard == {own.loopback} | echoes
+    for topic in all_topics(others, "door"):
+        assert not allowed(publish, topic)
+        assert not allowed(subscribe, topic)
+
+
+def test_the_page_shows_the_policies_of_the_recipe() -> None:
+    page = (ROOT / "docs/greengrass.md").read_text(encoding="utf-8")
+    shown = json.loads(page.split("```json\n")[1].split("```")[0])
+    policies = access_control("edgetally")
+    for service, by_name in shown.items():
+        for name, policy in by_name.items():
+            found = policies[service][name]
+            assert policy["operations"] == found["operations"]
+            assert set(policy["resources"]) == set(found["resources"])
+
+
+@pytest.mark.parametrize("name", [COUNTER, MODEL])
+def test_no_step_asks_for_privilege(name: str) -> None:
+    for manifest in written(name)["Manifests"]:
+        for step in manifest["Lifecycle"].values():
+            assert not step.get("RequiresPrivilege")
+
+
+@pytest.mark.parametrize("name", [COUNTER, MODEL])
+def test_each_has_a_run_step_for_which_nucleus_lite_waits(name: str) -> None:
+    for manifest in written(name)["Manifests"]:
+        assert set(manifest["Lifecycle"]) == {"install", "run"}
+
+
+def test_the_service_gets_the_nucleuss_signals_itself() -> None:
+    for manifest in written(COUNTER)["Manifests"]:
+        assert manifest["Lifecycle"]["run"]["Script"].startswith("exec ")
+
+
+@pytest.mark.parametrize("name", [COUNTER, MODEL])
+def test_both_architectures_are_served(name: str) -> None:
+    served = {each["Platform"]["architecture"] for each in written(name)["Manifests"]}
+    assert served == {"amd64", "aarch64"}
+
+
+def test_an_artifact_of_one_architecture_leaves_the_others_manifest_out() -> None:
+    recipe = with_artifacts(written(COUNTER), {"aarch64": f"{COUNTER}-aarch64.zip"})
+    (manifest,) = recipe["Manifests"]
+    assert manifest["Artifacts"][0]["Uri"].endswith(f"/{COUNTER}-aarch64.zip")
+    assert f"/{COUNTER}-aarch64.zip " in manifest["Lifecycle"]["install"]["Script"]
+    jsonschema.validate(recipe, SCHEMA)
+
+
+def test_nucleus_lite_has_room_for_what_the_recipe_configures_and_more() -> None:
+    default = written(COUNTER)["ComponentConfiguration"]["DefaultConfiguration"]
+    assert room_left(default) > 200
+
+
+def test_many_cameras_become_text_that_nucleus_lite_has_room_for() -> None:
+    door = {"name": "door", "from": [0, 0.5], "to": [1, 0.5], "inDirection": [0, 1]}
+    few = {"cameras": [{"name": "dock", "source": "0", "lines": [door]}]}
+    assert fitting(few) == few
+    many = {"cameras": few["cameras"] * 20}
+    assert room_left(many) < 0 < room_left(fitting(many))
+    assert json.loads(fitting(many)["cameras"]) == many["cameras"]
+    with pytest.raises(InputError, match="more than nucleus lite takes"):
+        fitting({"cameras": few["cameras"] * 200})
+
+
+def test_a_recipe_too_large_for_a_nucleus_is_refused() -> None:
+    with pytest.raises(InputError, match="larger than 16384 bytes"):
+        recipe_text({"ComponentName": "io.large", "ComponentDescription": "x" * 17_000})
