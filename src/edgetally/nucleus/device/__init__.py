@@ -1,0 +1,1 @@
+"""Components on a device: their files, their environment, their processes."""

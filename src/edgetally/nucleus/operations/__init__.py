@@ -1,0 +1,1 @@
+"""What components may ask for: an operation a function, by its name."""
