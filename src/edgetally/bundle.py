@@ -95,6 +95,11 @@ class ModelBundle(_Value):
         """The hash of `bundle.json`, which holds every file's hash: the model's identity."""
         return self._sha256
 
+    @property
+    def folder(self) -> Path:
+        """Where it was loaded from."""
+        return self._folder
+
     def file(self, role: FileRole) -> Path:
         """Return the path of a file. InputError where the bundle has none of that role."""
         try:

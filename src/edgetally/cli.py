@@ -19,9 +19,13 @@ import typer
 
 from edgetally import __version__
 from edgetally.commands.calibrate import calibrate
+from edgetally.commands.component import component
+from edgetally.commands.doctor import doctor
 from edgetally.commands.inventory import inventory
+from edgetally.commands.nucleus import nucleus
 from edgetally.commands.replay import replay
-from edgetally.config import EngineName, Precision, load_config
+from edgetally.commands.run import run
+from edgetally.config import EngineName, Precision
 from edgetally.errors import EdgetallyError, InputError
 from edgetally.shortened import shortened
 
@@ -53,11 +57,23 @@ PrecisionOption = Annotated[
 ]
 
 
+def _show_version(*, is_asked: bool) -> None:
+    if is_asked:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
 @app.callback()
 def _common(
     context: typer.Context,
     debug: Annotated[
         bool, typer.Option("--debug", help="Log everything; show a traceback on an error.")
+    ] = False,
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Print the version and exit."
+        ),
     ] = False,
 ) -> None:
     context.obj = debug
@@ -267,34 +283,6 @@ def tune(
     typer.echo(f"edgetally: note: engine auto uses it from now on ({path})", err=True)
 
 
-def _end(_number: int, _frame: FrameType | None) -> None:
-    raise SystemExit(0)
-
-
-@app.command()
-def run(
-    config: Annotated[Path, typer.Option("--config", "-c", help="The configuration, in YAML.")],
-) -> None:
-    """Watch the configured cameras, count, and publish, until they end or SIGTERM comes.
-
-    Example: edgetally run --config models/boxes/demo.yaml
-    """
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _end)  # until there is something to stop
-
-    from edgetally.service import Service  # noqa: PLC0415 - loads OpenCV
-
-    logging.getLogger("edgetally").setLevel(min(logging.INFO, logging.getLogger().level))
-    service = Service(load_config(config))
-
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        service.stop()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop)
-    service.run()
-
-
 @app.command()
 def detect(
     images: Annotated[list[Path], typer.Argument(help="Image files.", metavar="IMAGE…")],
@@ -378,8 +366,12 @@ def demo(
 
 
 app.command()(calibrate)
+app.command()(doctor)
+app.command()(nucleus)
 app.command()(replay)
+app.command()(run)
 app.add_typer(inventory)
+app.add_typer(component)
 
 
 @app.command()

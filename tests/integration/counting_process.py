@@ -113,7 +113,7 @@ def go_on(config: Config, updates: list[tuple[Frame, CameraUpdate]], tells: int)
     storage = Storage(
         config.storage.path, sites={camera.name: camera.site for camera in config.cameras}
     )
-    recorder = Recorder(config, model(), storage)
+    recorder = Recorder(config, model(), storage, clock=time.time)
     publisher = Publisher(storage, create_transports(config.publish.transports), rate=1e6)
     os.write(tells, b"o")
     for frame, update in updates[recorded(config.storage.path) :]:

@@ -21,6 +21,7 @@ from edgetally.messaging.transports.mqtt_client import Patience
 if TYPE_CHECKING:
     from mosquitto_broker import Certificate
 
+    from edgetally.messaging.transports import Transport
     from edgetally.messaging.transports.mqtt import MqttTransport
 
 TOPIC = "edgetally/dock-1/door/events"
@@ -46,7 +47,7 @@ def settings(
 class Counting:
     """A device's ledger and publisher: counts crossings, and lets their messages leave."""
 
-    def __init__(self, folder: Path, transport: MqttTransport) -> None:
+    def __init__(self, folder: Path, transport: Transport) -> None:
         state = folder / "state"
         state.mkdir()
         self.ledger = Ledger(state)

@@ -28,14 +28,20 @@ class _JpegCamera(http.server.BaseHTTPRequestHandler):
     """Sends `frames` JPEG images in a multipart stream, as network cameras do.
 
     Those with a number in `broken` are no images. In the end it closes the connection or, where
-    it has a `release`, hangs until that is set.
+    it has a `release`, hangs until that is set. login: the Authorization that it demands.
     """
 
     frames = 12
     broken: tuple[int, ...] = ()
     release: threading.Event | None = None
+    login: str | None = None
 
     def do_GET(self) -> None:
+        if self.login is not None and self.headers["Authorization"] != self.login:
+            self.send_response(401)
+            self.send_header("WWW-Authenticate", 'Basic realm="camera"')
+            self.end_headers()
+            return
         self.send_response(200)
         self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=next")
         self.end_headers()
@@ -58,14 +64,17 @@ class _JpegCamera(http.server.BaseHTTPRequestHandler):
 
 @contextmanager
 def network_camera(
-    release: threading.Event | None = None, broken: tuple[int, ...] = ()
+    release: threading.Event | None = None, broken: tuple[int, ...] = (), login: str | None = None
 ) -> Iterator[str]:
-    handler = type("Handler", (_JpegCamera,), {"release": release, "broken": broken})
+    handler = type(
+        "Handler", (_JpegCamera,), {"release": release, "broken": broken, "login": login}
+    )
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     try:
-        yield f"http://admin:secret@127.0.0.1:{server.server_port}/video?pwd=secret"
+        own = "admin:secret@" if login is None else ""
+        yield f"http://{own}127.0.0.1:{server.server_port}/video?pwd=secret"
     finally:
         if release is not None:
             release.set()

@@ -404,6 +404,9 @@ class SetClock:
         ([0.04] * 50 + [3] + [0.04] * 20, 2.5, True),  # one long gap is not the usual one
         ([], 5, False),
         ([], 9.5, True),
+        ([9.2], 9.4, False),  # as far apart as the read timeout allows, and at its pace
+        ([9.2, 8.8, 9.4, 9, 9.1] * 3, 9.9, False),
+        ([9.2, 8.8, 9.4, 9, 9.1] * 3, 11.5, True),
     ],
 )
 def test_a_camera_is_stalled_when_it_is_silent_for_far_longer_than_usual(

@@ -62,8 +62,10 @@ def test_every_command_explains_itself(command: str) -> None:
     assert "Usage: edgetally " + command in done.stdout.replace("\x1b[1m", "")
 
 
-def test_version_prints_the_version() -> None:
-    assert edgetally("version").stdout == f"{__version__}\n"
+@pytest.mark.parametrize("asked", ["version", "--version"])
+def test_version_prints_the_version(asked: str) -> None:
+    done = edgetally(asked)
+    assert (done.returncode, done.stdout) == (0, f"{__version__}\n")
 
 
 def test_convert_makes_a_bundle(artifact: Path, tmp_path: Path) -> None:

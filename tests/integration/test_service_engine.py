@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import cv2
 import numpy as np
 import pytest
 
@@ -108,8 +109,13 @@ def test_a_frame_at_which_the_engine_fails_is_dropped_and_the_camera_goes_on(
 
 
 def test_an_engine_that_fails_for_good_ends_the_run_and_health_tells_why(
-    bundle: ModelBundle, tmp_path: Path, scripted: Callable[..., None]
+    bundle: ModelBundle,
+    tmp_path: Path,
+    scripted: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("edgetally.service.engine_trouble._LONGEST", 0.0)  # not 30 seconds
+
     def script(number: int) -> RawPredictions:
         if number > 5:
             raise RuntimeError("the device is gone")
@@ -123,6 +129,25 @@ def test_an_engine_that_fails_for_good_ends_the_run_and_health_tells_why(
     last = told(tmp_path)[-1]["cameras"]["dock"]
     assert (last["state"], last["processed"], last["dropped"]["engine"]) == ("failed", 6, 30)
     assert "the device is gone" in last["problem"]
+
+
+def test_a_file_at_whose_end_the_engine_fails_is_no_success(
+    bundle: ModelBundle, tmp_path: Path, scripted: Callable[..., None]
+) -> None:
+    def script(number: int) -> RawPredictions:
+        if number > 5:
+            raise RuntimeError("the device is gone")
+        return answer()
+
+    scripted(script)
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    for number in range(50):
+        cv2.imwrite(str(pictures / f"{number}.png"), np.full((48, 64, 3), number, np.uint8))
+    service = Service(configured(bundle, tmp_path, {"name": "dock", "source": str(pictures)}))
+    with pytest.raises(EdgetallyError, match=r"^camera dock ended, its last 44 frames .* is gone"):
+        service.run()
+    assert health_of(service)["dock"].processed == 6
 
 
 def test_a_source_of_few_frames_that_all_fail_is_no_success(

@@ -188,10 +188,14 @@ def test_a_folder_that_is_gone_is_told_once_and_goes_on_where_it_was(
     put(folder / "a.png", encoded(grey(20)))
     with camera(f"{folder}{pattern}", read_timeout=0.4) as live:
         assert next_level(live) == 20
+        assert live.problem is None
         folder.rename(away)
+        assert becomes(live, "stalled", "lost")
+        assert f"{folder}{pattern} is gone: no such file" in str(live.problem)
         assert becomes(live, "lost")
         away.rename(folder)
         assert becomes(live, "streaming")
+        assert live.problem is None
         put(folder / "b.png", encoded(grey(90)))
         assert next_level(live) == 90  # and not what had been taken before
         assert live.counters.reconnects == 1
@@ -199,9 +203,16 @@ def test_a_folder_that_is_gone_is_told_once_and_goes_on_where_it_was(
     assert "is gone: no such file or directory; put the folder back" in caplog.text
 
 
-def test_a_folder_that_is_not_there_at_start_is_waited_for(tmp_path: Path) -> None:
-    with camera(tmp_path / "in") as live:
+@pytest.mark.parametrize("pattern", ["", "/*.png"])
+def test_a_folder_that_is_not_there_at_start_is_waited_for(
+    tmp_path: Path, pattern: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with camera(f"{tmp_path / 'in'}{pattern}") as live:
         assert becomes(live, "lost")
+        while live.problem is None:
+            assert live.take(0.01) is None
+        assert live.problem.startswith(f"folder {tmp_path / 'in'} is not there; put it there")
+        assert live.problem in caplog.text
         (tmp_path / "in").mkdir()
         assert becomes(live, "streaming")
         put(tmp_path / "in" / "a.png", encoded(grey(20)))

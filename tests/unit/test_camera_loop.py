@@ -43,6 +43,9 @@ class Queue:
 
     def next(self) -> str:
         self._turns.leave()
+        return self.given()
+
+    def given(self) -> str:
         return self._given.get(timeout=WAIT)
 
     def _take(self, name: str) -> None:
@@ -73,6 +76,18 @@ def test_who_asks_for_less_than_its_share_goes_first() -> None:
     assert modest[3:] == [*range(15, 40, 5)]  # at once, when all had a few
     counts = [given.count(name) for name in greedy]
     assert max(counts) - min(counts) <= 1
+
+
+def test_more_or_fewer_places_are_shared_from_then_on() -> None:
+    turns = Turns(1)
+    queue = Queue(turns, "nobody")
+    queue.ask("first", "second", "third")
+    turns.resize(2)
+    assert queue.given() == "first"
+    turns.resize(1)
+    turns.leave()  # there was one too many
+    assert queue.next() == "second"
+    assert turns.waiting == 1
 
 
 def test_who_was_away_has_saved_up_no_more_than_a_turn() -> None:
@@ -243,8 +258,8 @@ def test_an_engine_that_fails_now_and_then_is_told_once_in_ten_minutes(
     assert caplog.messages[0] == "camera dock lost a frame and goes on: it failed"
 
 
-@pytest.mark.parametrize(("interval", "frames"), [(0.01, 30), (5.0, 7)])
-def test_an_engine_that_fails_at_30_frames_or_for_30_seconds_ends_the_camera(
+@pytest.mark.parametrize(("interval", "frames"), [(0.0625, 481), (1.0, 31), (5.0, 30)])
+def test_an_engine_that_fails_at_30_frames_and_for_30_seconds_ends_the_camera(
     interval: float, frames: int
 ) -> None:
     trouble = EngineTrouble("dock")
@@ -252,3 +267,25 @@ def test_an_engine_that_fails_at_30_frames_or_for_30_seconds_ends_the_camera(
         trouble.failed(EdgetallyError("it failed"), number * interval)
     with pytest.raises(EdgetallyError, match=rf"^camera dock ends, {frames} frames .*: it failed"):
         trouble.failed(EdgetallyError("it failed"), (frames - 1) * interval)
+
+
+def test_an_engine_that_fails_for_a_second_at_full_speed_ends_no_camera() -> None:
+    trouble = EngineTrouble("dock")
+    for number in range(200):
+        trouble.failed(EdgetallyError("it failed"), number / 200)
+    trouble.worked()
+    trouble.source_ended(processed=1, is_live=False)
+    assert trouble.dropped == 200
+
+
+def test_a_file_whose_end_came_to_nothing_is_no_success_and_a_stopped_camera_is() -> None:
+    trouble = EngineTrouble("dock")
+    for number in range(29):
+        trouble.failed(EdgetallyError("it failed"), number / 200)
+    trouble.source_ended(processed=1, is_live=False)
+    trouble.failed(EdgetallyError("it failed"), 0.2)
+    trouble.source_ended(processed=1, is_live=True)
+    with pytest.raises(EdgetallyError, match=r"^camera dock ended, its last 30 frames .*: it fai"):
+        trouble.source_ended(processed=1, is_live=False)
+    with pytest.raises(EdgetallyError, match=r"^camera dock counted no frame: it failed"):
+        trouble.source_ended(processed=0, is_live=True)

@@ -303,6 +303,15 @@ def test_a_configuration_that_the_service_would_refuse_is_not_deployed(
     assert '"merge": "{\\"cameras\\": [{\\"name\\": \\"dock\\"' in printed
 
 
+def test_another_topic_prefix_brings_the_policies_for_it(
+    build: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "site.yaml"
+    config.write_text("cameras: [{name: dock, source: 'test:'}]\npublish: {topicPrefix: site}\n")
+    assert run("deploy", "--thing", "t", "--build", build, "--config", config, "--dry-run") == 0
+    assert "site/{iot:thingName}/inventory" in capsys.readouterr().out
+
+
 def test_an_empty_folder_names_the_command_that_fills_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -103,7 +103,8 @@ def test_an_unknown_key_far_from_any_other_comes_with_the_known_ones() -> None:
     text = error_of(content_with(("cameras", 0, "zzzz"), 1))
     assert text.startswith("unknown key cameras[0].zzzz; did you mean ")
     assert text.endswith(
-        "? known are name, site, source, fps, maxFrames, buffer, width, height, rtspTransport, "
+        "? known are name, site, source, secretArn, credentialsFile, fps, maxFrames, buffer, "
+        "width, height, rtspTransport, "
         "openTimeout, readTimeout, watch, rotate, region, motionGate, masks, zones, lines"
     )
 

@@ -32,6 +32,7 @@ def test_the_page_says_what_is_dropped_first_and_names_every_kind() -> None:
         "health": "health",
         "inference_result": "answers about inference",
         "inventory_response": "answers about corrections",
+        "model_response": "answers about models",
         "inventory": "all totals but the newest",
         "zone_event": "zone events",
         "count_event": "count events",

@@ -462,6 +462,8 @@ def test_topics_are_the_ones_of_the_documentation() -> None:
     assert topics.health == "edgetally/dock-1/health"
     assert topics.inference_request == "edgetally/dock-1/inference/request"
     assert topics.inference_response == "edgetally/dock-1/inference/response"
+    assert topics.model_set == "edgetally/dock-1/model/set"
+    assert topics.model_response == "edgetally/dock-1/model/response"
     assert Topics("site/7", "x").health == "site/7/x/health"
 
 

@@ -22,7 +22,7 @@ from edgetally.messaging.messages import (
 from edgetally.messaging.parts import parts_of
 from edgetally.messaging.schemas import json_schemas
 from edgetally.messaging.topics import Topics
-from edgetally.requests import decode_picture, parse_inference, parse_recount
+from edgetally.requests import decode_picture, parse_inference, parse_model_wish, parse_recount
 
 _PAGE = (Path(__file__).parents[2] / "docs" / "messages.md").read_text(encoding="utf-8")
 _EXAMPLES = [json.loads(text) for text in re.findall(r"```json\n(.*?)```", _PAGE, re.DOTALL)]
@@ -51,12 +51,13 @@ def test_there_is_an_example_of_each_message() -> None:
 
 
 def test_each_example_of_a_request_is_understood() -> None:
-    *looks, recount = (json.dumps(request).encode() for request in _REQUESTS)
+    *looks, recount, wish = (json.dumps(request).encode() for request in _REQUESTS)
     assert [parse_inference(look, str).request_id for look in looks] == ["r-1", "r-2", "r-3"]
     picture = parse_inference(looks[2], str).image
     assert picture is not None
     assert decode_picture(picture).shape == (1, 1, 3)
     assert parse_recount(recount, str).count == 44
+    assert parse_model_wish(wish, str).model == "previous"
 
 
 def test_the_table_names_every_topic() -> None:
@@ -71,6 +72,8 @@ def test_the_table_names_every_topic() -> None:
         topics.health,
         topics.inference_request,
         topics.inference_response,
+        topics.model_set,
+        topics.model_response,
     }
 
 

@@ -23,8 +23,9 @@ _PUBLISHED = (
     _TOPICS.inventory_response,
     _TOPICS.health,
     _TOPICS.inference_response,
+    _TOPICS.model_response,
 )
-_HEARD = (_TOPICS.inference_request, _TOPICS.inventory_set)
+_HEARD = (_TOPICS.inference_request, _TOPICS.inventory_set, _TOPICS.model_set)
 
 
 def block(language: str) -> str:

@@ -95,13 +95,14 @@ def test_a_file_does_not_grow_for_ever(tmp_path: Path) -> None:
     ("changes", "told"),
     [
         ({"processor": "Old CPU"}, r"another processor \(Old CPU\)"),
+        ({"processor": "x" * 100_000}, r"another processor \(x{1,200}… \(\d+ characters\);"),
         ({"instructions": "000000000000"}, "the same processor with other instructions"),
         ({"held_to": "AVX2"}, "ONEDNN_MAX_CPU_ISA AVX2, not DEFAULT"),
         ({"cores": 999}, "999 cores, not"),
         ({"runtimes": {"other": "0.1"}}, "absent, not|other 0.1, not absent"),
         ({"runtimes": this_device().runtimes | {"edgetally": "0.0"}}, "edgetally 0.0, not"),
     ],
-    ids=["processor", "instructions", "held to", "cores", "version", "own version"],
+    ids=["processor", "endless", "instructions", "held to", "cores", "version", "own version"],
 )
 def test_a_choice_of_another_device_is_ignored_with_one_warning(
     changes: dict[str, Any], told: str, tmp_path: Path, caplog: pytest.LogCaptureFixture

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Literal
 
 from edgetally.capture.connection import Connection
 from edgetally.capture.frame import Frame
+from edgetally.capture.login import find_login
 from edgetally.capture.loss import reason_of_loss
 from edgetally.capture.reconnecting import reconnect_delay
+from edgetally.capture.redaction import redact
 from edgetally.capture.sampling import EveryFrame, PacingTime, Sampler, sampler
 from edgetally.capture.source import Source, SourceSettings
 from edgetally.capture.sources import PlannedSource, plan_source
@@ -30,6 +32,8 @@ _log = logging.getLogger(__name__)
 
 _WAITING_FRAMES = 4  # of a file: enough to decode ahead, little memory
 _STOP_SECONDS = 1.0  # who ends the program does not wait for a camera that hangs
+# What may change while the source is open; the rest of it concerns counting alone.
+_LIVE = frozenset({"site", "fps", "max_frames", "region", "motion_gate", "masks", "zones", "lines"})
 _MOST_HANGING = 2  # connections of a camera that were given up and still hold a thread
 
 
@@ -43,6 +47,7 @@ class Camera:
 
     A camera that is away, breaks off or falls silent is tried again for ever; delay gives the
     seconds before each attempt, by the number of failures in a row. A file or folder ends.
+    secret: gives the text of a secret of AWS Secrets Manager, as `find_login` wants it.
     """
 
     def __init__(
@@ -51,8 +56,11 @@ class Camera:
         *,
         clock: Callable[[], float] = time.time,
         delay: Callable[[int], float] = reconnect_delay,
+        secret: Callable[[str], str] | None = None,
     ) -> None:
         self._config = config
+        self._secret = secret
+        self._full_source = config.source
         self._clock = clock
         self._delay = delay
         self._thread: threading.Thread | None = None
@@ -64,9 +72,11 @@ class Camera:
         self._error: Exception | None = None
         self._error_told = True
         self._state: Literal["connecting", "streaming", "lost", "ended"] = "connecting"
+        self._loss: str | None = None
         self._connection: Connection | None = None
         self._hanging: list[Connection] = []
         self._source: Source | None = None
+        self._plan: PlannedSource | None = None
         self._images_before = 0  # of the connections before this one
         self._broken_before = self._missed_before = 0
         self._is_back = False
@@ -82,6 +92,30 @@ class Camera:
     def name(self) -> str:
         """The camera's name in the configuration."""
         return self._config.name
+
+    @property
+    def config(self) -> CameraConfig:
+        """What it does."""
+        return self._config
+
+    def can_become(self, config: CameraConfig) -> bool:
+        """Tell whether it can go on as configured otherwise, with the source that is open."""
+        changed = {
+            name
+            for name in type(config).model_fields
+            if getattr(config, name) != getattr(self._config, name)
+        }
+        if "fps" in changed and (self._plan is None or self._plan.is_paced):
+            return False
+        return changed <= _LIVE
+
+    def become(self, config: CameraConfig) -> None:
+        """Go on as configured otherwise, from the next image; only where it can."""
+        with self._changed:
+            is_repaced, self._config = config.fps != self._config.fps, config
+            if is_repaced and self._source is not None and not self._source.may_be_silent:
+                self._sampler = sampler(config.fps, is_live=self._source.is_live)
+            self._changed.notify_all()
 
     @property
     def is_live(self) -> bool:
@@ -114,6 +148,16 @@ class Camera:
         """What it is doing now."""
         with self._changed:
             return "stalled" if self._is_stalled else self._state
+
+    @property
+    def problem(self) -> str | None:
+        """Why it is lost, or what its source complains of; None while it is well."""
+        with self._changed:
+            if self._state == "lost":
+                return self._loss
+            if self._state == "streaming" and self._source is not None and self._source.complaint:
+                return f"{self.planned().shown} {self._source.complaint}"
+            return None
 
     @property
     def counters(self) -> CameraCounters:
@@ -152,14 +196,38 @@ class Camera:
         with self._changed:
             return self._finished and not self._frames and self._error_told
 
+    def planned(self) -> PlannedSource:
+        """Return what the source asks for, without opening it; InputError as in `start`."""
+        try:
+            self._plan = self._plan or self._planned()
+        except InputError as error:
+            raise InputError(f"camera {self.name}: {error}") from None
+        return self._plan
+
+    def _planned(self) -> PlannedSource:
+        config = self._config
+        plan = plan_source(config.source, SourceSettings.of(config))
+        if config.secret_arn is None and config.credentials_file is None:
+            return plan
+        return PlannedSource(plan.shown, plan.can_be_lost, self._log_in)
+
+    def _log_in(self) -> Source:
+        """Open a URL with its user and password, as they are now."""
+        try:
+            login = find_login(self._config, self._secret)
+        except InputError as error:
+            raise InputError(f"{redact(self._config.source)}: {error}") from None
+        self._full_source = login.put_into(self._config.source.strip())
+        return plan_source(self._full_source, SourceSettings.of(self._config)).open()
+
     def start(self) -> None:
         """Begin; whether a camera is there shows later, in `state`.
 
         InputError, naming the camera, for a source that can never work and for a file or folder
         that does not open.
         """
+        plan = self.planned()
         try:
-            plan = plan_source(self._config.source, SourceSettings.of(self._config))
             source = None if plan.can_be_lost else plan.open()
         except InputError as error:
             raise InputError(f"camera {self.name}: {error}") from None
@@ -265,13 +333,15 @@ class Camera:
             # Who streamed for longer than it had been away does not fail in a row.
             failures = 0 if before == "streaming" and lasted >= pause else failures + 1
             pause = self._delay(failures)
+            loss = reason_of_loss(plan, connection, before, self._full_source)
             _log.log(
                 logging.DEBUG if before == "lost" else logging.WARNING,
                 "camera %s is lost, and tried again for ever: %s",
                 self.name,
-                reason_of_loss(plan, connection, before, self._config.source),
+                loss,
             )
             with self._changed:
+                self._loss = loss
                 self._changed.wait_for(lambda: self._stopping, pause)
                 self._changed.wait_for(self._may_try)
 

@@ -16,6 +16,7 @@ _PATIENCE = 1.25  # OpenCV's own timeouts come first, and leave no thread behind
 _STALLED_SECONDS = 2.0
 _STALLED_GAPS = 3.0  # so many times as long as between two pictures before
 _STALLED_SHARE = 0.9  # of the read timeout, at the latest
+_LATE = 1.2  # times as long as usual, of a camera whose pictures come that far apart anyway
 _FORGETTING = 0.8  # each gap: one long one does not count for long
 _KNOWN_IMAGES = 10  # from which on the gaps tell: those read while it opened come without any
 
@@ -82,7 +83,7 @@ class Connection:
         """Whether it is open and has been silent for far longer than between images before."""
         if self.source is None:
             return False
-        latest = self._read_timeout * _STALLED_SHARE
+        latest = max(self._read_timeout * _STALLED_SHARE, _LATE * self._gap)
         is_known = self._images >= _KNOWN_IMAGES or self._heard - self._opened > self._read_timeout
         usual = max(_STALLED_SECONDS, _STALLED_GAPS * self._gap) if is_known else latest
         return self.silence > min(usual, latest)

@@ -40,11 +40,13 @@ class PlannedSource:
 
     shown: the source as it may be shown.
     can_be_lost: it may be away now and come back later: a camera, not a file.
+    is_paced: it gives as many images a second as the settings ask for.
     """
 
     shown: str
     can_be_lost: bool
     _opened: Callable[[], Source]
+    is_paced: bool = False
 
     def open(self) -> Source:
         """Open it. InputError where that does not work."""
@@ -63,9 +65,9 @@ def plan_source(source: str, settings: SourceSettings = _DEFAULTS) -> PlannedSou
             raise InputError(
                 f"camera {bare}: an index is 0 to {_HIGHEST_INDEX}; write ./{bare} for a file"
             )
-        return _lasting(f"camera {bare}", partial(open_device, int(bare), settings))
+        return _lasting(f"camera {bare}", partial(open_device, int(bare), settings), is_paced=True)
     if bare.lower().startswith(PATTERN_SCHEME):
-        return _fixed(bare, partial(open_pattern, bare, settings.fps))
+        return _fixed(bare, partial(open_pattern, bare, settings.fps), is_paced=True)
     if is_pipeline(bare) and not _exists(source):
         line = plan_pipeline(bare)
         return _lasting(redact(bare), partial(Pipeline, bare, line, settings))
@@ -83,12 +85,16 @@ def open_source(source: str, settings: SourceSettings = _DEFAULTS) -> Source:
     return plan_source(source, settings).open()
 
 
-def _lasting(shown: str, opened: Callable[[], Source]) -> PlannedSource:
-    return PlannedSource(shown, can_be_lost=True, _opened=opened)
+def _lasting(shown: str, opened: Callable[[], Source], *, is_paced: bool = False) -> PlannedSource:
+    return PlannedSource(shown, can_be_lost=True, _opened=opened, is_paced=is_paced)
 
 
-def _fixed(source: str, opened: Callable[[], Source]) -> PlannedSource:
-    return PlannedSource(redact(source), can_be_lost=False, _opened=opened)
+def _device(shown: str, path: str, settings: SourceSettings) -> PlannedSource:
+    return _lasting(f"camera {shown}", partial(open_device, path, settings), is_paced=True)
+
+
+def _fixed(source: str, opened: Callable[[], Source], *, is_paced: bool = False) -> PlannedSource:
+    return PlannedSource(redact(source), can_be_lost=False, _opened=opened, is_paced=is_paced)
 
 
 def _check_text(source: str) -> None:
@@ -131,7 +137,7 @@ def _plan_path(text: str, settings: SourceSettings) -> PlannedSource:
             ) from None
         if isinstance(error, FileNotFoundError):
             if path.is_relative_to("/dev"):  # a camera that is not plugged in yet
-                return _lasting(f"camera {shown}", partial(open_device, text, settings))
+                return _device(shown, text, settings)
             if settings.watch or re.search(r"[*?[]", text):
                 return _plan_images(text, settings)
         reason = getattr(error, "strerror", None) or "no path"
@@ -141,7 +147,7 @@ def _plan_path(text: str, settings: SourceSettings) -> PlannedSource:
         ) from None
     if path.is_char_device() or path.is_block_device():
         check_device(path)
-        return _lasting(f"camera {shown}", partial(open_device, text, settings))
+        return _device(shown, text, settings)
     if path.is_dir():
         return _plan_images(text, settings)
     if path.is_fifo():
@@ -153,7 +159,7 @@ def _plan_images(place: str, settings: SourceSettings) -> PlannedSource:
     if settings.watch:
         return _lasting(redact(place), FolderWatch(place, settings).open)
     opened = partial(open_folder, place, settings.fps or _FOLDER_FPS)
-    return _fixed(place, partial(_open_whole, opened, redact(place)))
+    return _fixed(place, partial(_open_whole, opened, redact(place)), is_paced=True)
 
 
 def _open_whole(opened: Callable[[], Source], shown: str) -> Source:

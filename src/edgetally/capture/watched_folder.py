@@ -77,7 +77,7 @@ class WatchedFolder(Source):
             reason = (error.strerror or "can't be read").lower()
             self.complaint = f"is gone: {reason}; put the folder back"
             return time.monotonic() - self._gone_since < self._patience
-        self._gone_since = None
+        self._gone_since = self.complaint = None
         self.alive()
         self.skipped += self.arrivals.count_broken()
         work, wait = time.thread_time() - worked, time.monotonic() - began
@@ -136,6 +136,11 @@ class FolderWatch:
         """Open it. InputError where the folder is not there, or can't be read."""
         try:
             listing = Listing(self._place)
+        except FileNotFoundError as error:
+            raise InputError(
+                f"folder {redact(str(error.filename))} is not there; put it there, or give another "
+                "folder of images to watch"
+            ) from None
         except OSError as error:
             raise InputError(
                 f"{redact(self._place)}: {(error.strerror or '').lower()}; give a folder of images "

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from edgetally.config import parse_config
+from edgetally.component.access_control import access_control
+from edgetally.component.nucleus_lite import fitting
+from edgetally.config import Config, parse_config
 from edgetally.config.reading import read_yaml
 from edgetally.errors import InputError
 
@@ -37,9 +39,12 @@ def configuration_update(path: Path, default: Mapping[str, Any]) -> dict[str, An
         raise InputError(f"configuration {path}: expected keys such as cameras")
     whole = merged(default, change)
     whole.pop(_POLICY, None)
-    parse_config(whole, str(path))
+    config = parse_config(whole, str(path))
     try:
         json.dumps(change, allow_nan=False)
     except (TypeError, ValueError):
         raise InputError(f"configuration {path}: holds what JSON can't; use plain values") from None
-    return change
+    prefix = config.publish.topic_prefix
+    if prefix != Config.model_fields["publish"].default.topic_prefix and _POLICY not in change:
+        change[_POLICY] = access_control(prefix)
+    return fitting(change)

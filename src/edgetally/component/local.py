@@ -6,17 +6,16 @@ import json
 import shlex
 import shutil
 import subprocess
-import tempfile
-from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgetally.component.configuring import merged
+from edgetally.component.nucleus_lite import fitting
 from edgetally.errors import EdgetallyError, InputError
 from edgetally.shortened import shortened
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
     from edgetally.component.built import BuiltComponent
 
@@ -38,16 +37,16 @@ def deploy_here(
     where it refuses.
     """
     program, is_lite = _program()
-    with _folder(components, merge if is_lite else {}) as folder:
-        command = (
-            _lite_command(program, folder, components)
-            if is_lite
-            else _java_command(program, folder, components, merge)
-        )
-        if dry_run:
-            tell(shlex.join(command))
-            return
-        _run(command, tell)
+    folder = _folder(components, merge if is_lite else {})
+    command = (
+        _lite_command(program, folder, components)
+        if is_lite
+        else _java_command(program, folder, components, merge)
+    )
+    if dry_run:
+        tell(shlex.join(command))
+        return
+    _run(command, tell)
 
 
 def _program() -> tuple[str, bool]:
@@ -61,39 +60,30 @@ def _program() -> tuple[str, bool]:
     )
 
 
-@contextmanager
-def _folder(
-    components: Sequence[BuiltComponent], merge: Mapping[str, Mapping[str, Any]]
-) -> Iterator[Path]:
-    """Yield a folder of recipes, named as the nuclei look for them, and artifacts.
+def _folder(components: Sequence[BuiltComponent], merge: Mapping[str, Mapping[str, Any]]) -> Path:
+    """Make a folder of recipes, named as the nuclei look for them, beside the build's.
 
-    merge: what goes into the recipes' defaults, for a nucleus that takes no configuration with a
-    local deployment.
+    It stays: a nucleus reads it after its command line has ended. merge: what goes into the
+    recipes' defaults, for a nucleus that takes no configuration with a local deployment.
     """
-    with tempfile.TemporaryDirectory(prefix="edgetally-") as name:
-        folder = Path(name)
-        folder.chmod(0o755)  # the nucleus reads it as a user of its own
-        recipes = folder / "recipes"
-        recipes.mkdir()
-        for component in components:
-            recipe: dict[str, Any] = json.loads(json.dumps(component.recipe))
-            if component.name in merge:
-                configuration = recipe.setdefault("ComponentConfiguration", {})
-                configuration["DefaultConfiguration"] = merged(
-                    component.default_configuration, merge[component.name]
-                )
-            path = recipes / f"{component.name}-{component.version}.json"
-            path.write_text(json.dumps(recipe), encoding="utf-8")
-            for file in component.files:
-                copy = folder / "artifacts" / component.name / component.version / file.name
-                copy.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(file, copy)
-        yield folder
+    folder = components[0].recipes.parent / "local"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for component in components:
+        recipe: dict[str, Any] = json.loads(json.dumps(component.recipe))
+        if component.name in merge:
+            configuration = recipe.setdefault("ComponentConfiguration", {})
+            configuration["DefaultConfiguration"] = fitting(
+                merged(component.default_configuration, merge[component.name])
+            )
+        path = folder / f"{component.name}-{component.version}.json"
+        path.write_text(json.dumps(recipe), encoding="utf-8")
+    return folder.resolve()
 
 
 def _lite_command(program: str, folder: Path, components: Sequence[BuiltComponent]) -> list[str]:
-    command = [program, "deploy", "--recipe-dir", str(folder / "recipes")]
-    command += ["--artifacts-dir", str(folder / "artifacts")]
+    command = [program, "deploy", "--recipe-dir", str(folder)]
+    command += ["--artifacts-dir", str(components[0].artifacts.resolve())]
     for component in components:
         command += ["--add-component", f"{component.name}={component.version}"]
     return command
@@ -105,8 +95,8 @@ def _java_command(
     components: Sequence[BuiltComponent],
     merge: Mapping[str, Mapping[str, Any]],
 ) -> list[str]:
-    command = [program, "deployment", "create", "--recipeDir", str(folder / "recipes")]
-    command += ["--artifactDir", str(folder / "artifacts")]
+    command = [program, "deployment", "create", "--recipeDir", str(folder)]
+    command += ["--artifactDir", str(components[0].artifacts.resolve())]
     for component in components:
         command += ["--merge", f"{component.name}={component.version}"]
     if merge:

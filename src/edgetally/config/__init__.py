@@ -5,6 +5,7 @@ from edgetally.config.fields import EngineName, Precision
 from edgetally.config.model import Config
 from edgetally.config.publish import (
     ConsoleTransport,
+    GreengrassTransport,
     JsonlTransport,
     MqttTransport,
     Transport,
@@ -17,6 +18,7 @@ __all__ = [
     "Config",
     "ConsoleTransport",
     "EngineName",
+    "GreengrassTransport",
     "JsonlTransport",
     "LineConfig",
     "MqttTransport",

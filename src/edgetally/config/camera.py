@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
@@ -18,6 +19,7 @@ from edgetally.config.fields import (
     Rotation,
     Seconds,
     Section,
+    UsablePath,
     Vector,
     reject_twins,
     usable_source,
@@ -41,7 +43,9 @@ class LineConfig(Section):
         "neither side; at least a tenth of the box's size.",
     )
     min_stay: Annotated[float, Field(ge=0, le=60), NoSwitch] = Field(
-        0.0, description="Seconds that an object must stay on the far side before it counts."
+        0.0,
+        description="Seconds that an object must stay on the far side before it counts. One that "
+        "is lost sooner counts only where it left the picture, or is found again.",
     )
 
     @model_validator(mode="after")
@@ -92,6 +96,15 @@ class CameraConfig(Section):
         description="A camera index, a device, a URL, a video file, a folder or glob of images, a "
         "GStreamer pipeline, or test: for a moving pattern.",
     )
+    secret_arn: Annotated[str, Field(min_length=1, max_length=2048)] | None = Field(
+        None,
+        description="Secret of AWS Secrets Manager with the user and password of a source that is "
+        'a URL: {"username": …, "password": …} or user:password. Under a Greengrass nucleus that '
+        "has aws.greengrass.SecretManager; elsewhere credentialsFile is taken.",
+    )
+    credentials_file: UsablePath | None = Field(
+        None, description="File, of mode 600, that holds the same where there is no such secret."
+    )
     fps: Annotated[float, Field(gt=0, le=240), NoSwitch] | None = Field(
         None, description="Frames taken a second; absent: all. Timing of a folder of images."
     )
@@ -136,6 +149,18 @@ class CameraConfig(Section):
     )
     zones: tuple[ZoneConfig, ...] = Field((), description="Areas of occupancy.")
     lines: tuple[LineConfig, ...] = Field((), description="Lines of crossings.")
+
+    @model_validator(mode="after")
+    def _has_one_login(self) -> CameraConfig:
+        if self.secret_arn is None and self.credentials_file is None:
+            return self
+        if not re.match(r"\s*(?:https?|rtmps?|rtsps?)://", self.source, re.IGNORECASE):
+            raise ValueError("secretArn and credentialsFile are for a source that is a URL")
+        if "@" in self.source:
+            raise ValueError(
+                "source has a login of its own; take it out, or secretArn and credentialsFile"
+            )
+        return self
 
     @model_validator(mode="after")
     def _unique_names(self) -> CameraConfig:

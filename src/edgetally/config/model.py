@@ -20,10 +20,38 @@ from edgetally.config.fields import (
 from edgetally.config.publish import PublishConfig
 
 
+class CanaryConfig(Section):
+    """How a model that is to take another's place is tried beside it, on what cameras showed."""
+
+    enabled: bool = Field(True, description="Whether it is; else it takes the place untried.")
+    frames: Annotated[int, Field(ge=1, le=500), NoSwitch] = Field(
+        20, description="Frames of each camera that both models look at: the latest, seconds apart."
+    )
+    wait: Annotated[float, Field(ge=0, le=86400), NoSwitch] = Field(
+        30.0, description="Seconds to wait for so many frames, once there is one."
+    )
+    min_agreement: Fraction = Field(
+        0.8,
+        description="Share of the objects the model in use is sure of that the new one must find "
+        "again, of the classes that both know: from each camera with five of them, and over all.",
+    )
+    max_more: Annotated[float, Field(gt=0), NoSwitch] = Field(
+        5.0,
+        description="How many times as many objects as the model in use the new one may find; or "
+        "as there are frames, where that is more.",
+    )
+    max_slowdown: Annotated[float, Field(gt=0), NoSwitch] = Field(
+        1.1, description="How many times as long as the model in use the new one may take."
+    )
+
+
 class ModelConfig(Section):
     """Which model runs, and how."""
 
-    path: UsablePath = Field(description="Folder of the model bundle.")
+    path: UsablePath = Field(
+        description="Folder of the model bundle, or a link to it; another bundle there is taken "
+        "while the cameras go on."
+    )
     engine: EngineName = Field("auto", description="Runtime; auto takes the best one installed.")
     precision: Precision = Field(
         "auto",
@@ -42,6 +70,7 @@ class ModelConfig(Section):
     class_thresholds: dict[str, Fraction] = Field(
         default_factory=dict, description="Score thresholds of single classes, by class name."
     )
+    canary: CanaryConfig = CanaryConfig()
 
 
 class RequestsConfig(Section):
@@ -66,7 +95,7 @@ class Config(Section):
     """The whole configuration."""
 
     model: ModelConfig
-    cameras: Annotated[tuple[CameraConfig, ...], Field(min_length=1)]
+    cameras: tuple[CameraConfig, ...]
     publish: PublishConfig = PublishConfig()
     requests: RequestsConfig = RequestsConfig()
     storage: StorageConfig = StorageConfig()

@@ -50,8 +50,8 @@ class OutboxConfig(Section):
         100_000_000,
         description="Bytes of messages that wait at most. Where it is more, these are dropped, "
         "the oldest of each kind first: detections, health, answers about inference, answers "
-        "about corrections, all totals but the newest, zone events, count events, and the events "
-        "of corrected stock last.",
+        "about corrections, answers about models, all totals but the newest, zone events, count "
+        "events, and the events of corrected stock last.",
     )
     max_age: Annotated[float, Field(gt=0), NoSwitch] = Field(
         604_800.0,
@@ -117,8 +117,28 @@ class MqttTransport(Section):
         return self
 
 
+class GreengrassTransport(Section):
+    """Publishes through the Greengrass nucleus that runs edgetally as its component."""
+
+    type: Literal["greengrass"]
+    local: bool = Field(True, description="To the other components of the device.")
+    iot_core: bool = Field(True, description="To AWS IoT Core.")
+    delivery: Literal["accepted", "echoed"] = Field(
+        "echoed",
+        description="When an event has reached AWS IoT Core. accepted: the nucleus took it, which "
+        "may lose it; echoed: it was heard back.",
+    )
+
+    @model_validator(mode="after")
+    def _leads_somewhere(self) -> GreengrassTransport:
+        if not (self.local or self.iot_core):
+            raise ValueError("local and iotCore are both off; turn one on or leave it out")
+        return self
+
+
 Transport = Annotated[
-    JsonlTransport | ConsoleTransport | MqttTransport, Field(discriminator="type")
+    JsonlTransport | ConsoleTransport | MqttTransport | GreengrassTransport,
+    Field(discriminator="type"),
 ]
 
 
@@ -126,6 +146,7 @@ TRANSPORTS: dict[str, type[Section]] = {
     "jsonl": JsonlTransport,
     "console": ConsoleTransport,
     "mqtt": MqttTransport,
+    "greengrass": GreengrassTransport,
 }
 """Section of each type."""
 

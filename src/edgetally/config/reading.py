@@ -30,7 +30,7 @@ def load_config(path: Path) -> Config:
 
     Relative paths in the file are meant from the working folder.
     """
-    config = parse_config(_yaml(path), str(path))
+    config = parse_config(read_yaml(path), str(path))
     if any(camera.name == ANY_CAMERA for camera in config.cameras):
         raise InputError(
             f"configuration {path}: a camera named {ANY_CAMERA!r} serves edgetally replay alone; "
@@ -39,12 +39,12 @@ def load_config(path: Path) -> Config:
     return config
 
 
-def load_replay_config(path: Path) -> Config:
-    """Read a YAML file for a replay, which needs neither model nor sources; errors as above."""
-    content = _yaml(path)
+def load_replay_config(path: Path, *, needs_sources: bool = False) -> Config:
+    """Read a YAML file for what needs no model, nor, as a replay, sources; errors as above."""
+    content = read_yaml(path)
     if isinstance(content, dict):
         content = {"model": {"path": "."}, **content}
-        if isinstance(content.get("cameras"), list):
+        if isinstance(content.get("cameras"), list) and not needs_sources:
             content["cameras"] = [
                 {"source": "test:", **camera} if isinstance(camera, dict) else camera
                 for camera in content["cameras"]
@@ -52,7 +52,8 @@ def load_replay_config(path: Path) -> Config:
     return parse_config(content, str(path))
 
 
-def _yaml(path: Path) -> object:
+def read_yaml(path: Path) -> object:
+    """Return what a YAML file holds, unchecked. InputError where it is no readable YAML."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
@@ -76,19 +77,27 @@ def _yaml(path: Path) -> object:
     return content
 
 
-def parse_config(content: object, origin: str) -> Config:
-    """Validate a parsed configuration; `origin` names it in errors (InputError)."""
+def parse_config(content: object, origin: str, *, needs_cameras: bool = True) -> Config:
+    """Validate a parsed configuration; `origin` names it in errors (InputError).
+
+    needs_cameras: False: it may be that of a device whose cameras are still to be configured.
+    """
+    if isinstance(content, dict) and not needs_cameras:
+        content = {"cameras": [], **content}
     if not isinstance(content, dict):
         raise InputError(
             f"configuration {origin}: expected keys such as model and cameras, got "
             f"{'nothing' if content is None else type(content).__name__}"
         )
     try:
-        return Config.model_validate(content, by_alias=True, by_name=False)
+        config = Config.model_validate(content, by_alias=True, by_name=False)
     except ValidationError as error:
         raise InputError(f"configuration {origin}: {_first_problem(error)}") from None
     except ValueError:  # Python converts no whole number of more than 4300 digits
         raise InputError(f"configuration {origin}: a number has too many digits") from None
+    if needs_cameras and not config.cameras:
+        raise InputError(f"configuration {origin}: cameras: expected at least 1 entries")
+    return config
 
 
 class _Loader(yaml.SafeLoader):

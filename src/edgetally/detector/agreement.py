@@ -55,6 +55,8 @@ def agreement(
     reference: Sequence[Detections],
     found: Sequence[Detections],
     classes: int,
+    *,
+    confident: float = CONFIDENT,
 ) -> Agreement:
     """Compare what `engine` found in `precision` with the reference's own detections.
 
@@ -62,8 +64,8 @@ def agreement(
     the model's own score floor. class_ids are below `classes`. ValueError where the two differ
     in length.
 
-    The reference's detections of 0.5 and more are the truth, and `reference_detections` counts
-    them; `detections` counts those of `found` with 0.5 and more. `matched`, `mean_iou` and the
+    The reference's detections of `confident` and more are the truth, and `reference_detections`
+    counts them; `detections` counts those of `found` with as much. `matched`, `mean_iou` and the
     score differences (absolute, 0-1) tell of pairs: by falling score, each detection of `found`,
     whatever its score, takes the free truth of its image and class that it overlaps most, if
     their IoU is 0.5 or more. A score that only just crossed 0.5 is thus a small difference
@@ -76,7 +78,7 @@ def agreement(
     if len(reference) != len(found):
         raise ValueError(f"{len(reference)} images of the reference, {len(found)} to compare")
     truths = [_finite(one) for one in reference]
-    truths = [one.select(one.scores >= CONFIDENT) for one in truths]
+    truths = [one.select(one.scores >= confident) for one in truths]
     offered = [_by_falling_score(_finite(one)) for one in found]
     truth_count = sum(map(len, truths))
     overlaps, differences = _paired(truths, offered)
@@ -85,7 +87,7 @@ def agreement(
         precision=precision,
         images=len(reference),
         reference_detections=truth_count,
-        detections=sum(int((one.scores >= CONFIDENT).sum()) for one in offered),
+        detections=sum(int((one.scores >= confident).sum()) for one in offered),
         matched=len(overlaps),
         mean_iou=float(np.mean(overlaps)) if overlaps else None,
         mean_score_difference=float(np.mean(differences)) if overlaps else None,

@@ -67,6 +67,10 @@ class Detector:
         self.precision = self._engine.precision
         self.in_flight = self._engine.in_flight
 
+    def report_from(self, score_threshold: float, class_thresholds: Mapping[str, float]) -> None:
+        """Change the lowest scores reported, from the next frame on. InputError as at the start."""
+        self._thresholds = _thresholds(self.classes, score_threshold, class_thresholds)
+
     def detect(self, frame: NDArray[np.uint8]) -> Detections:
         """Find objects in a frame, uint8 BGR [H, W, 3]. InputError for any other array."""
         return self.submit(frame).result()

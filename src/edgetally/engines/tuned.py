@@ -139,7 +139,7 @@ def tuned_choice(
         if choice.device == device:
             return choice
     if ours:
-        difference = _difference(ours[-1].device, device)
+        difference = shortened(_difference(ours[-1].device, device))
         _log.warning("%s was measured with %s; %s", place, difference, _REMEDY)
     elif content.is_damaged:
         _log.warning("%s holds a choice that is damaged; %s", place, _REMEDY)

@@ -10,6 +10,7 @@ from edgetally.messaging.messages import (
     InferenceResultMessage,
     InventoryResponseMessage,
     ModelReference,
+    ModelResponseMessage,
     utc,
 )
 from edgetally.messaging.seen import inference_result_message
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from edgetally.counting.ledger import Entry, Storage
     from edgetally.detections import Detections
     from edgetally.requests import RefusedRequestError
+    from edgetally.service.model_in_use import LoadedModel
 
 
 class Answers:
@@ -37,8 +39,14 @@ class Answers:
         self._storage = storage
         self._topics = Topics(config.publish.topic_prefix, config.publish.thing)
 
-    def seen(self, request_id: str, frame: Frame, found: Detections) -> None:
-        """Tell what was found in a frame; its camera is empty where a picture was given."""
+    def use(self, model: LoadedModel) -> None:
+        """Tell from now on that this model is in use."""
+        self._classes, self._model = model.names, model.reference
+
+    def seen(
+        self, request_id: str, frame: Frame, found: Detections, model: LoadedModel | None = None
+    ) -> None:
+        """Tell what a model found in a frame; its camera is empty where a picture was given."""
         height, width = frame.image.shape[:2]
         topic = self._topics.inference_response
 
@@ -46,13 +54,13 @@ class Answers:
             message = inference_result_message(
                 found,
                 request_id=request_id,
-                classes=self._classes,
+                classes=self._classes if model is None else model.names,
                 frame=FrameReference(index=frame.index, width=width, height=height),
                 time=frame.time,
                 thing=self._topics.thing,
                 camera=frame.camera or None,
                 sequence=entry.next_sequence(topic),
-                model=self._model,
+                model=self._model if model is None else model.reference,
             )
             entry.enqueue(topic, message.to_json(), "inference_result")
 
@@ -93,5 +101,23 @@ class Answers:
                 reason=None if reason is None else shortened(reason, 1000),
             )
             entry.enqueue(topic, message.to_json(), "inventory_response")
+
+        self._storage.write(record)
+
+    def model_set(self, request_id: str, reason: str | None, time: float) -> None:
+        """Tell whether a model is in use as asked; reason: why not, None where it is."""
+        topic = self._topics.model_response
+
+        def record(entry: Entry) -> None:
+            message = ModelResponseMessage(
+                time=utc(time),
+                thing=self._topics.thing,
+                sequence=entry.next_sequence(topic),
+                model=self._model,
+                request_id=request_id,
+                accepted=reason is None,
+                reason=None if reason is None else shortened(reason, 1000),
+            )
+            entry.enqueue(topic, message.to_json(), "model_response")
 
         self._storage.write(record)

@@ -23,16 +23,13 @@ from edgetally.shortened import shortened
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    import numpy as np
-    from numpy.typing import NDArray
-
     from edgetally.capture import Camera, CameraState, Frame
     from edgetally.config import CameraConfig
     from edgetally.counting.camera_counter import CameraCounter
     from edgetally.counting.events import CameraUpdate
     from edgetally.detections import Detections
-    from edgetally.detector import Detector
     from edgetally.service.intake import Look
+    from edgetally.service.model_in_use import LoadedModel, ModelInUse
     from edgetally.service.recorder import Recorder
     from edgetally.service.turns import Turns
 
@@ -46,9 +43,8 @@ _GRACE = 2.0  # seconds until a loop that is stopped leaves what the engine stil
 class CameraLoop(threading.Thread):
     """Counts the results of its camera's frames, in order, while `Intake` brings the next.
 
-    thresholds: float32 [C], from which score on a class's detections count; the detector gives
-    weaker ones, too, for the tracker. ahead: frames that may be under way at once. clock: seconds
-    since the Unix epoch. `on_frame` and `on_event` are called in this thread, after everything is
+    models: give weaker detections than those that count, too, for the tracker. clock: seconds since
+    the Unix epoch. `on_frame` and `on_event` are called in this thread, after everything is
     written down.
     `error` is what ended the loop, if something did.
     """
@@ -57,13 +53,11 @@ class CameraLoop(threading.Thread):
         self,
         config: CameraConfig,
         camera: Camera,
-        detector: Detector,
+        models: ModelInUse,
         turns: Turns,
         counter: CameraCounter,
         recorder: Recorder,
         *,
-        thresholds: NDArray[np.float32],
-        ahead: int,
         clock: Callable[[], float],
         on_frame: Callable[[Frame, CameraUpdate], None],
         on_event: Callable[[CountEvent], None],
@@ -75,14 +69,12 @@ class CameraLoop(threading.Thread):
         self.error: Exception | None = None
         self.update: CameraUpdate | None = None
         self._counter, self._recorder = counter, recorder
-        self._thresholds = thresholds
+        self._models = models
+        self._model: LoadedModel | None = None
         self._clock = clock
         self._on_frame, self._on_event, self._notify = on_frame, on_event, notify
-        self._intake = Intake(config, camera, detector, turns, ahead=ahead, clock=clock)
-        self._config, self._engine = (
-            config,
-            f"engine {detector.engine_name} at {detector.precision}",
-        )
+        self._intake = Intake(config, camera, models, turns, clock=clock)
+        self._config = self._next_config = config
         self._trouble = EngineTrouble(camera.name)
         self._patience = Patience()
         self._overdue_told = False
@@ -100,10 +92,7 @@ class CameraLoop(threading.Thread):
                 for look in self._intake:
                     if (found := self._found(look)) is not None:
                         self._count(look, found)
-                if self._trouble.problem and not self.processed:
-                    raise EdgetallyError(
-                        f"camera {self.camera.name} counted no frame: {self._trouble.problem}"
-                    )
+                self._trouble.source_ended(self.processed, is_live=self.camera.is_live)
             finally:  # what a camera saw before it broke still counts
                 self._finish()
         except Exception as error:  # noqa: BLE001 - the service tells it
@@ -113,6 +102,20 @@ class CameraLoop(threading.Thread):
             self.camera.stop()
             self._intake.join()
             self.measure()
+
+    def can_become(self, config: CameraConfig) -> bool:
+        """Tell whether it can go on as configured otherwise; a stream that failed begins anew."""
+        failed = self.error is not None and self.camera.planned().can_be_lost
+        return not failed and self.camera.can_become(config)
+
+    def become(self, config: CameraConfig) -> None:
+        """Go on with other lines, zones, masks and the like: whatever `Camera.can_become` allows.
+
+        It holds from the next frame that is counted.
+        """
+        self.camera.become(config)
+        self._intake.become(config)
+        self._next_config = config
 
     def stop(self) -> None:
         """End the camera; what it gave before is still counted, if the engine gives it soon."""
@@ -125,7 +128,7 @@ class CameraLoop(threading.Thread):
         """The camera's state; failed where the loop broke, stalled where the engine hangs."""
         if self.error is not None:
             return "failed"
-        return "stalled" if self._is_overdue else self.camera.state
+        return "stalled" if self.is_overdue else self.camera.state
 
     @property
     def condition(self) -> tuple[str, int]:
@@ -178,32 +181,35 @@ class CameraLoop(threading.Thread):
         return self.camera.is_live and not self._config.watch
 
     @property
-    def _is_overdue(self) -> bool:
+    def is_overdue(self) -> bool:
+        """Whether the engine has owed a result for so long that it may hang."""
         return is_overdue(self._patience.since) or is_overdue(self._intake.waits_since)
 
     def _tell_if_overdue(self) -> None:
-        was_told, self._overdue_told = self._overdue_told, self._is_overdue
+        was_told, self._overdue_told = self._overdue_told, self.is_overdue
         if self._overdue_told and not was_told:
             _log.warning("camera %s waits: %s", self.camera.name, self._overdue())
 
     def _overdue(self) -> str:
+        detector = (self._model or self._models.current).detector
         return (
-            f"{self._engine} gave no result for {OVERDUE:.0f} s and may hang; start edgetally "
-            "again, and choose another model.engine or model.precision if it does not help"
+            f"engine {detector.engine_name} at {detector.precision} gave no result for "
+            f"{OVERDUE:.0f} s and may hang; start edgetally again, and choose another model.engine "
+            "or model.precision if it does not help"
         )
 
     def _problem(self) -> str | None:
-        problem = self._trouble.problem
+        problem = self._trouble.problem or self.camera.problem
         if self.error is not None:
             problem = str(self.error) or type(self.error).__name__
-        elif self._is_overdue:
+        elif self.is_overdue:
             problem = self._overdue()
         return problem if problem is None else shortened(problem)
 
     def _found(self, look: Look) -> Detections | None:
         """Wait for what was found; None where the engine failed, or is left."""
         if not self._patience.has_come(look.future):
-            if self._is_overdue:
+            if self.is_overdue:
                 raise EdgetallyError(f"camera {self.camera.name} was left: {self._overdue()}")
             return None
         try:
@@ -219,7 +225,9 @@ class CameraLoop(threading.Thread):
 
     def _count(self, look: Look, found: Detections) -> None:
         frame = look.frame
-        confident = found.scores >= self._thresholds[found.class_ids]
+        self._change()
+        self._seen_by(look.model)
+        confident = look.model.is_confident(found)
         now = self._time.move(frame.media_time, look.idle)
         update = self._counter.update(found, now, confident, rested=look.idle)
         self._intake.counted(is_settled=self._settling.look(update, confident, now))
@@ -227,6 +235,9 @@ class CameraLoop(threading.Thread):
             published(update, confident),
             events=self._on_wall_clock(update.events, frame),
             zone_events=self._on_wall_clock(update.zone_events, frame),
+        )
+        self._models.frames.offer(
+            self.camera.name, look.image, frame.media_time, is_busy=bool(confident.any())
         )
         self.processed += 1
         self.update, self._latest = update, frame
@@ -238,6 +249,18 @@ class CameraLoop(threading.Thread):
         for event in update.events:
             self._told(event)
         self._on_frame(frame, update)
+
+    def _change(self) -> None:
+        if self._config is not self._next_config:
+            self._config = self._next_config
+            self._counter.become(self._config)
+
+    def _seen_by(self, model: LoadedModel) -> None:
+        """Count from now on what this model sees."""
+        if model is not self._model:
+            self._model = model
+            self._counter.know(model.names)
+            self._recorder.use(model, self.camera.name)
 
     def _finish(self) -> None:
         """Settle what was under way when the source ended."""

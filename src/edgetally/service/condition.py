@@ -48,10 +48,17 @@ def storage_health(storage: StorageState) -> StorageHealth:
 
 
 def state_reason(
-    cameras: Mapping[str, CameraHealth], outbox: OutboxHealth, storage: StorageHealth
+    cameras: Mapping[str, CameraHealth],
+    outbox: OutboxHealth,
+    storage: StorageHealth,
+    trouble: str | None = None,
 ) -> str | None:
-    """Tell in one line what is wrong, what threatens the counts first; None where nothing is."""
-    return "; ".join(_wrong(cameras, outbox, storage)) or None
+    """Tell in one line what is wrong, what threatens the counts first; None where nothing is.
+
+    trouble: of the service itself.
+    """
+    wrong = _wrong(cameras, outbox, storage)
+    return "; ".join([*wrong, *([shortened(trouble, 400)] if trouble else [])]) or None
 
 
 def last_will(config: Config, detector: Detector, started: float) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""Where requests are heard: the topics of the transports that hear, and who answers."""
+"""`Hearing`: the topics of the transports that hear, and who answers what comes there."""
 
 from __future__ import annotations
 
@@ -7,66 +7,101 @@ from typing import TYPE_CHECKING
 
 from edgetally.messaging.topics import Topics
 from edgetally.messaging.transports import Receiving
-from edgetally.service.answers import Answers
 from edgetally.service.looking import Looking
 from edgetally.service.on_demand import OnDemand
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    import numpy as np
-    from numpy.typing import NDArray
-
     from edgetally.capture import Camera
     from edgetally.config import Config
-    from edgetally.counting.ledger import Storage
-    from edgetally.detector import Detector
     from edgetally.messaging.transports import Transport
+    from edgetally.service.answers import Answers
+    from edgetally.service.model_exchange import ModelExchange
+    from edgetally.service.model_in_use import ModelInUse
     from edgetally.service.recorder import Recorder
     from edgetally.service.turns import Turns
 
 
-def hear_requests(
-    config: Config,
-    transports: Sequence[Transport],
-    detector: Detector,
-    turns: Turns,
-    cameras: Sequence[Camera],
-    recorder: Recorder,
-    storage: Storage,
-    *,
-    thresholds: NDArray[np.float32],
-    notify: Callable[[], None],
-    clock: Callable[[], float],
-) -> OnDemand | None:
-    """Begin to answer what the transports hear; None where none hears, or none may.
+class Hearing:
+    """Answers requests while `requests.enabled` says so, where a transport hears at all."""
 
-    thresholds: float32 [C], as for `Looking`.
-    """
-    receiving = [transport for transport in transports if isinstance(transport, Receiving)]
-    if not (receiving and config.requests.enabled):
-        return None
-    looking = Looking(
-        config,
-        detector,
-        turns,
-        {camera.name: camera for camera in cameras},
-        thresholds=thresholds,
-        clock=clock,
-    )
-    on_demand = OnDemand(
-        looking.look,
-        recorder,
-        Answers(config, detector.bundle, storage),
-        sites=[camera.site for camera in config.cameras],
-        max_rate=config.requests.max_rate,
-        notify=notify,
-        clock=clock,
-        steady=time.monotonic,
-    )
-    on_demand.start()
-    topics = Topics(config.publish.topic_prefix, config.publish.thing)
-    for transport in receiving:
-        transport.subscribe(topics.inference_request, on_demand.inference)
-        transport.subscribe(topics.inventory_set, on_demand.correction)
-    return on_demand
+    def __init__(
+        self,
+        models: ModelInUse,
+        recorder: Recorder,
+        exchange: ModelExchange,
+        *,
+        notify: Callable[[], None],
+        clock: Callable[[], float],
+    ) -> None:
+        self._models, self._recorder, self._exchange = models, recorder, exchange
+        self._notify, self._clock = notify, clock
+        self._on_demand: OnDemand | None = None
+        self._subscribed: list[tuple[Receiving, str]] = []
+
+    def renew(
+        self,
+        config: Config,
+        transports: Sequence[Transport],
+        cameras: Sequence[Camera],
+        turns: Turns,
+        answers: Answers,
+        *,
+        patience: float = 1.0,
+    ) -> None:
+        """Answer as configured from now on; wait so many seconds for who is answered now."""
+        self.close(patience)
+        receiving = [transport for transport in transports if isinstance(transport, Receiving)]
+        if not (receiving and config.requests.enabled):
+            return
+        looking = Looking(
+            config,
+            self._models,
+            turns,
+            {camera.name: camera for camera in cameras},
+            clock=self._clock,
+        )
+        on_demand = self._on_demand = OnDemand(
+            looking.look,
+            self._recorder,
+            answers,
+            ask_model=self._exchange.ask,
+            sites=[camera.site for camera in config.cameras],
+            max_rate=config.requests.max_rate,
+            notify=self._notify,
+            clock=self._clock,
+            steady=time.monotonic,
+        )
+        on_demand.start()
+        topics = Topics(config.publish.topic_prefix, config.publish.thing)
+        self._subscribed = [each for each in self._subscribed if each[0] in receiving]
+        for transport in receiving:
+            self._subscribe(transport, topics.inference_request, self._inference)
+            self._subscribe(transport, topics.inventory_set, self._correction)
+            self._subscribe(transport, topics.model_set, self._model)
+
+    def close(self, timeout: float) -> None:
+        """Answer no more; wait so many seconds for the request that is being answered."""
+        on_demand, self._on_demand = self._on_demand, None
+        if on_demand is not None:
+            on_demand.close(timeout)
+
+    def _subscribe(
+        self, transport: Receiving, topic: str, heard: Callable[[str, bytes], None]
+    ) -> None:
+        if (transport, topic) not in self._subscribed:
+            self._subscribed.append((transport, topic))
+            transport.subscribe(topic, heard)
+
+    def _inference(self, topic: str, body: bytes) -> None:
+        if (on_demand := self._on_demand) is not None:
+            on_demand.inference(topic, body)
+
+    def _correction(self, topic: str, body: bytes) -> None:
+        if (on_demand := self._on_demand) is not None:
+            on_demand.correction(topic, body)
+
+    def _model(self, topic: str, body: bytes) -> None:
+        if (on_demand := self._on_demand) is not None:
+            on_demand.model(topic, body)

@@ -18,16 +18,17 @@ if TYPE_CHECKING:
     from edgetally.capture import Camera, Frame, Image
     from edgetally.config import CameraConfig
     from edgetally.detections import Detections
-    from edgetally.detector import Detector
+    from edgetally.service.model_in_use import LoadedModel, ModelInUse
     from edgetally.service.turns import Turns
 
+_COUNTED_LATER = 2  # frames of a camera that may be done and not yet counted
 _PATIENCE = 0.5  # seconds between looks at a camera that gives nothing
 _UNSETTLED = 4.0  # seconds: longer than a track waits that is not seen, and a zone after it
 
 
 @dataclass(frozen=True, eq=False)
 class Look:
-    """A frame that was given to the detector.
+    """A frame that was given to a model.
 
     idle: seconds of the media time so far in which the camera was still and not looked at.
     taken: when the frame was taken from the camera, by `clock`, in seconds.
@@ -36,12 +37,21 @@ class Look:
     frame: Frame
     idle: float
     taken: float
+    model: LoadedModel
     future: Future[Detections]
     region: Region | None
 
+    @property
+    def image(self) -> Image:
+        """What the model saw of the frame."""
+        return self.frame.image if self.region is None else self.region.crop(self.frame.image)
+
     def detections(self) -> Detections:
-        """Wait for what was found, in 0-1 of the whole frame. Raises what the detector does."""
-        found = self.future.result()
+        """Wait for what was found, in 0-1 of the whole frame, by the service's class ids.
+
+        Raises what the detector does.
+        """
+        found = self.model.renamed(self.future.result())
         return found if self.region is None else self.region.in_frame(found, self.frame.image)
 
 
@@ -61,21 +71,19 @@ class Intake(threading.Thread):
         self,
         config: CameraConfig,
         camera: Camera,
-        detector: Detector,
+        models: ModelInUse,
         turns: Turns,
         *,
-        ahead: int,
         clock: Callable[[], float],
     ) -> None:
         super().__init__(name=f"look {camera.name}", daemon=True)
         self.still = 0
         self.outdated = 0
         self.waits_since: float | None = None
-        self._camera, self._detector, self._turns, self._clock = camera, detector, turns, clock
-        self._gate = MotionGate(config.motion_gate) if config.motion_gate.enabled else None
+        self._camera, self._models, self._turns, self._clock = camera, models, turns, clock
+        self._config = self._next_config = config
+        self._gate = _gate_of(config)
         self._region = Region(*config.region) if config.region else None
-        self._config = config
-        self._ahead = ahead
         self._looks: SimpleQueue[Look | Exception | None] = SimpleQueue()
         self._uncounted = 0
         self._is_settled = False
@@ -101,6 +109,10 @@ class Intake(threading.Thread):
             self._is_settled = is_settled
             self._changed.notify()
 
+    def become(self, config: CameraConfig) -> None:
+        """Go on with another motion gate and region, from the next frame that is taken."""
+        self._next_config = config
+
     def close(self) -> None:
         """Take no more frames; those that are under way still come."""
         with self._changed:
@@ -111,6 +123,7 @@ class Intake(threading.Thread):
         """Work until the camera ends or `close` is called."""
         try:
             while not self._closed and (frame := self._next()) is not None:
+                self._change()
                 if self._is_worth_a_look(frame):
                     self._look(frame)
         except Exception as error:  # noqa: BLE001 - it is raised to whom iterates
@@ -118,14 +131,27 @@ class Intake(threading.Thread):
         else:
             self._looks.put(None)
 
+    def _change(self) -> None:
+        before, self._config = self._config, self._next_config
+        if before is self._config:
+            return
+        self._region = Region(*self._config.region) if self._config.region else None
+        if (before.motion_gate, before.region) != (self._config.motion_gate, self._config.region):
+            self._gate, self._rests = _gate_of(self._config), False
+
     def _next(self) -> Frame | None:
         with self._changed:
-            self._changed.wait_for(lambda: self._uncounted < self._ahead or self._closed)
+            self._changed.wait_for(lambda: self._uncounted < self._most or self._closed)
         while not self._closed:
             frame = self._camera.take(_PATIENCE)
             if frame is not None or self._camera.ended:
                 return frame
         return None
+
+    @property
+    def _most(self) -> int:
+        """Frames that may be under way at once."""
+        return self._models.current.detector.in_flight + _COUNTED_LATER
 
     def _is_worth_a_look(self, frame: Frame) -> bool:
         # a live camera's time follows the wall clock, which may be set back
@@ -164,14 +190,14 @@ class Intake(threading.Thread):
                 self._time = max(self._time, frame.media_time)
                 if self._gate is not None:
                     self._gate.moved(self._seen(frame), self._time)
-            future = self._detector.submit(self._seen(frame))
+            model, future = self._models.submit(self._seen(frame))
         except BaseException:
             self._turns.leave()
             raise
         future.add_done_callback(lambda _: self._turns.leave())
         with self._changed:
             self._uncounted += 1
-        self._looks.put(Look(frame, self._idle, taken, future, self._region))
+        self._looks.put(Look(frame, self._idle, taken, model, future, self._region))
 
     @property
     def _wants_newest(self) -> bool:
@@ -181,3 +207,7 @@ class Intake(threading.Thread):
 
     def _seen(self, frame: Frame) -> Image:
         return frame.image if self._region is None else self._region.crop(frame.image)
+
+
+def _gate_of(config: CameraConfig) -> MotionGate | None:
+    return MotionGate(config.motion_gate) if config.motion_gate.enabled else None

@@ -22,6 +22,8 @@ def camera_inventory(
 ) -> CameraInventory:
     """Tell what a camera counted and sees; every line, zone and class is there.
 
+    A class that the model does not know, and another once did, is there if it was counted.
+
     counted: by line, class and direction. now: its latest frame; None before the first.
     """
 
@@ -29,14 +31,25 @@ def camera_inventory(
         found = counted.get(line, {}).get(class_name, {})
         return Totals(in_=found.get("in", 0), out=found.get("out", 0))
 
-    nothing = {zone.name: dict.fromkeys(zone.classes or classes, 0) for zone in camera.zones}
+    def told(counts: Mapping[str, int]) -> dict[str, int]:
+        # Of a class that only an earlier model knew, what is left is told, and no zeros for ever.
+        return {name: n for name, n in counts.items() if n or name in classes}
+
     return CameraInventory(
         lines={
-            line.name: {name: totals(line.name, name) for name in line.classes or classes}
+            line.name: {
+                name: totals(line.name, name)
+                for name in dict.fromkeys((*(line.classes or classes), *counted.get(line.name, ())))
+            }
             for line in camera.lines
         },
-        zones={name: dict(n) for name, n in now.occupancy.items()} if now else nothing,
-        in_view=dict(now.in_view) if now else dict.fromkeys(classes, 0),
+        zones={
+            zone.name: told(now.occupancy[zone.name])
+            if now and zone.name in now.occupancy
+            else dict.fromkeys(zone.classes or classes, 0)
+            for zone in camera.zones
+        },
+        in_view=told(now.in_view) if now else dict.fromkeys(classes, 0),
     )
 
 

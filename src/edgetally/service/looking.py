@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import TimeoutError as LateError
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from edgetally.capture.frame import Frame
 from edgetally.errors import EdgetallyError
@@ -14,50 +14,54 @@ from edgetally.shortened import listed, shortened
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    import numpy as np
-    from numpy.typing import NDArray
-
     from edgetally.capture import Camera
     from edgetally.config import Config
     from edgetally.detections import Detections
-    from edgetally.detector import Detector
     from edgetally.requests import InferenceRequest
+    from edgetally.service.model_in_use import LoadedModel, ModelInUse
     from edgetally.service.turns import Turns
 
 _WHO = "/requests"  # no camera's name holds a /
 _PATIENCE = 30.0  # seconds for a turn's result
 
 
+class Seen(NamedTuple):
+    """What was looked at, what is in it, in 0-1 of the whole frame, and which model saw it.
+
+    The frame's camera is empty where a picture was given; model: None: the one in use.
+    """
+
+    frame: Frame
+    found: Detections
+    model: LoadedModel | None = None
+
+
 class Looking:
     """Answers requests from files, pictures and cameras' newest frames.
 
-    thresholds: float32 [C], the lowest score of each class that is told unless a request says
-    otherwise. clock: seconds since the Unix epoch.
+    clock: seconds since the Unix epoch.
     """
 
     def __init__(
         self,
         config: Config,
-        detector: Detector,
+        models: ModelInUse,
         turns: Turns,
         cameras: Mapping[str, Camera],
         *,
-        thresholds: NDArray[np.float32],
         clock: Callable[[], float],
     ) -> None:
         self._folders = config.requests.folders
         self._regions = {
             camera.name: Region(*camera.region) for camera in config.cameras if camera.region
         }
-        self._detector, self._turns, self._cameras = detector, turns, cameras
-        self._thresholds = thresholds
+        self._models, self._turns, self._cameras = models, turns, cameras
         self._clock = clock
 
-    def look(self, request: InferenceRequest) -> tuple[Frame, Detections]:
-        """Return what was looked at, and what is in it, in 0-1 of the whole frame.
+    def look(self, request: InferenceRequest) -> Seen:
+        """Look at what a request names, or brings. RefusedRequestError says what was wrong.
 
-        The frame's camera is empty where a picture was given. RefusedRequestError says what was
-        wrong.
+        Where it does not say from which score on, what counts is told.
         """
         frame = self._frame(request)
         region = self._regions.get(frame.camera)
@@ -65,13 +69,13 @@ class Looking:
         if not self._turns.take(_WHO):
             raise RefusedRequestError("busy", "edgetally is stopping; ask again later")
         try:
-            future = self._detector.submit(image, score_threshold=request.score_threshold)
+            model, future = self._models.submit(image, score_threshold=request.score_threshold)
         except BaseException:
             self._turns.leave()
             raise
         future.add_done_callback(lambda _: self._turns.leave())
         try:
-            found = future.result(_PATIENCE)
+            found = model.renamed(future.result(_PATIENCE))
         except LateError:
             raise RefusedRequestError(
                 "failed", f"the engine gave no result for {_PATIENCE:.0f} s"
@@ -79,8 +83,10 @@ class Looking:
         except EdgetallyError as error:
             raise RefusedRequestError("failed", str(error)) from None
         if request.score_threshold is None:
-            found = found.select(found.scores >= self._thresholds[found.class_ids])
-        return frame, found if region is None else region.in_frame(found, frame.image)
+            found = found.select(model.is_confident(found))
+        if region is not None:
+            found = region.in_frame(found, frame.image)
+        return Seen(frame, found, model)
 
     def _frame(self, request: InferenceRequest) -> Frame:
         if request.camera is not None:

@@ -15,6 +15,7 @@ from edgetally.requests import (
     LARGEST_BODY,
     RefusedRequestError,
     parse_inference,
+    parse_model_wish,
     parse_recount,
 )
 from edgetally.stock import Recount, site_meant
@@ -22,10 +23,9 @@ from edgetally.stock import Recount, site_meant
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from edgetally.capture import Frame
-    from edgetally.detections import Detections
     from edgetally.requests import InferenceRequest
     from edgetally.service.answers import Answers
+    from edgetally.service.looking import Seen
     from edgetally.service.recorder import Recorder
 
 _log = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ _WAITING = 16  # requests; of at most LARGEST_BODY bytes each
 _REFUSALS = 5.0  # a second that are told, at most: each is written to the disk
 _WORD_EACH = 60.0  # seconds between two warnings of requests that nobody answers
 
-_Kind = Literal["inference", "correction"]
+_Kind = Literal["inference", "correction", "model"]
 
 
 @dataclass(frozen=True)
@@ -62,17 +62,19 @@ class _Admission:
 class OnDemand:
     """Hears requests, which returns at once, and answers them one after the other.
 
-    look: takes a request for inference, gives a frame and what is in it. sites: of the cameras.
+    look: takes a request for inference, gives what was seen. sites: of the cameras.
+    ask_model: takes a model's name, and what to call once it is in use, or with why it is not.
     max_rate: requests of each kind a second. clock: seconds since the Unix epoch; steady: seconds
     that never go back. notify: called once an answer is in the outbox.
     """
 
     def __init__(
         self,
-        look: Callable[[InferenceRequest], tuple[Frame, Detections]],
+        look: Callable[[InferenceRequest], Seen],
         recorder: Recorder,
         answers: Answers,
         *,
+        ask_model: Callable[[str, Callable[[str | None], None]], None],
         sites: Sequence[str],
         max_rate: float,
         notify: Callable[[], None],
@@ -80,6 +82,7 @@ class OnDemand:
         steady: Callable[[], float],
     ) -> None:
         self._look, self._recorder, self._answers = look, recorder, answers
+        self._ask_model = ask_model
         self._sites = tuple(dict.fromkeys(sites))
         self._max_rate = max_rate
         self._notify, self._clock, self._steady = notify, clock, steady
@@ -88,6 +91,7 @@ class OnDemand:
         self._admissions: dict[_Kind, _Admission] = {
             "inference": _Admission(max_rate, now),
             "correction": _Admission(max_rate, now),
+            "model": _Admission(max_rate, now),
         }
         self._unanswered = 0
         self._next_word = now
@@ -106,6 +110,10 @@ class OnDemand:
     def correction(self, _topic: str, body: bytes) -> None:
         """Hear a request for a correction of the stock."""
         self._hear("correction", body)
+
+    def model(self, _topic: str, body: bytes) -> None:
+        """Hear a request for another model."""
+        self._hear("model", body)
 
     def close(self, timeout: float) -> None:
         """Answer no more; wait so many seconds for the one that is being answered."""
@@ -146,6 +154,8 @@ class OnDemand:
         try:
             if heard.kind == "inference":
                 self._answer_inference(heard)
+            elif heard.kind == "model":
+                self._answer_model(heard)
             else:
                 self._answer_correction(heard)
             self._notify()
@@ -159,7 +169,7 @@ class OnDemand:
             request = parse_inference(heard.body, _new_id)
             request_id = request.request_id
             self._refuse_frequent(heard)
-            frame, found = self._look(request)
+            seen = self._look(request)
         except RefusedRequestError as refusal:
             refusal.request_id = refusal.request_id or request_id
             self._answers.not_seen(refusal, self._clock())
@@ -168,7 +178,7 @@ class OnDemand:
             failure = RefusedRequestError("failed", f"{type(error).__name__}: {error}", request_id)
             self._answers.not_seen(failure, self._clock())
         else:
-            self._answers.seen(request_id, frame, found)
+            self._answers.seen(request_id, *seen)
 
     def _answer_correction(self, heard: _Heard) -> None:
         request_id, reason = "", None
@@ -184,11 +194,29 @@ class OnDemand:
                 request.note,
                 request_id,
             )
-            self._recorder.correct(recount, self._clock())
+            self._recorder.correct(recount)
         except InputError as error:
             reason = str(error)
             request_id = request_id or getattr(error, "request_id", "")
         self._answers.corrected(request_id, reason, self._clock())
+
+    def _answer_model(self, heard: _Heard) -> None:
+        try:
+            wish = parse_model_wish(heard.body, _new_id)
+        except RefusedRequestError as refusal:
+            self._answers.model_set(refusal.request_id, str(refusal), self._clock())
+            return
+
+        def answer(reason: str | None) -> None:
+            self._answers.model_set(wish.request_id, reason, self._clock())
+            self._notify()
+
+        try:
+            self._refuse_frequent(heard)
+        except RefusedRequestError as refusal:
+            answer(str(refusal))
+        else:
+            self._ask_model(wish.model, answer)  # loading takes long, and others wait here
 
     def _refuse_frequent(self, heard: _Heard) -> None:
         if heard.is_too_frequent:

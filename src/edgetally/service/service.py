@@ -1,32 +1,22 @@
-"""`Service`: starts everything a configuration asks for, and stops it in order."""
+"""`Service`: starts everything a configuration asks for, keeps it so, and stops it in order."""
 
 from __future__ import annotations
 
 import logging
 import math
-import threading
 import time
-from contextlib import ExitStack, suppress
+from concurrent.futures import Future
+from contextlib import suppress
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Protocol
 
-import numpy as np
-
-from edgetally.capture import Camera
-from edgetally.counting.camera_counter import CameraCounter
-from edgetally.counting.ledger import OutboxBounds, Storage
-from edgetally.counting.tracker import TrackerSettings
-from edgetally.detector import Detector
 from edgetally.errors import EdgetallyError
-from edgetally.messaging.publisher import Publisher
-from edgetally.messaging.transports import create_transports
-from edgetally.service.camera_loop import CameraLoop
-from edgetally.service.condition import last_will, outbox_health, storage_health
-from edgetally.service.hearing import hear_requests
+from edgetally.service.first_model import first_model
 from edgetally.service.loading import load_unless
 from edgetally.service.memory import return_freed_memory
-from edgetally.service.recorder import Recorder
-from edgetally.service.turns import Turns
+from edgetally.service.reviving import Reviving
+from edgetally.service.running import Running
+from edgetally.service.standing import Standing, failure, standing_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,10 +25,10 @@ if TYPE_CHECKING:
     from edgetally.config import Config
     from edgetally.counting.events import CameraUpdate, CountEvent
     from edgetally.counting.ledger import Totals
+    from edgetally.greengrass import NucleusLink
+    from edgetally.service.camera_loop import CameraLoop
 
 _log = logging.getLogger(__name__)
-_WEAK = TrackerSettings().low_score  # what the tracker can still use to keep a track
-_COUNTED_LATER = 2  # frames of a camera that may be done and not yet counted
 _ATTENTION = 0.1  # seconds until a camera's new state is seen
 _SAMPLING = 1.0
 _END_SECONDS = 4.5  # in all, from `stop` on: a nucleus waits five for a component to stop
@@ -65,7 +55,10 @@ class Observer(Protocol):
 class Service:
     """Runs a configuration until its cameras end, or `stop` is called from any thread.
 
-    clock: seconds since the Unix epoch.
+    clock: seconds since the Unix epoch. stays: it goes on when no camera is left, until it is
+    stopped; what failed for good is then tried again now and then. link: to the nucleus that
+    started us, if one did. on_standing: called in the thread of `run` when the service as a whole
+    works, or does not any more.
     """
 
     def __init__(
@@ -74,20 +67,46 @@ class Service:
         *,
         observer: Observer | None = None,
         clock: Callable[[], float] = time.time,
+        stays: bool = False,
+        link: NucleusLink | None = None,
+        on_standing: Callable[[Standing], None] | None = None,
     ) -> None:
         self._config = config
         self._observer = observer
         self._clock = clock
+        self._stays, self._link = stays, link
+        self._on_standing = on_standing
+        self._standing: Standing | None = None
         self._stopping = False
         self._stopped_at = self._watched_at = -math.inf
         self._ends_at: float | None = None
         self._woken: SimpleQueue[None] = SimpleQueue()
-        self.engine = ""
-        self.precision = ""
-        self.classes: tuple[str, ...] = ()
-        self.loops: tuple[CameraLoop, ...] = ()
+        self._asked: SimpleQueue[tuple[Config, Future[None]]] = SimpleQueue()
+        self._refusal: str | None = None
+        self._running: Running | None = None
         self.totals: Totals = {}
         self._told_failures: list[CameraLoop] = []
+        self._reviving = Reviving()
+
+    @property
+    def loops(self) -> tuple[CameraLoop, ...]:
+        """The cameras, in the order of the configuration."""
+        return () if self._running is None else self._running.loops
+
+    @property
+    def engine(self) -> str:
+        """The runtime that executes the model; "" before it is loaded."""
+        return "" if self._running is None else self._running.models.current.detector.engine_name
+
+    @property
+    def precision(self) -> str:
+        """The arithmetic that it uses."""
+        return "" if self._running is None else self._running.models.current.detector.precision
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the model's classes."""
+        return () if self._running is None else self._running.models.current.classes
 
     def stop(self) -> None:
         """Ask the service to end; `run` returns once all is written and sent. Signal-safe."""
@@ -95,6 +114,25 @@ class Service:
             self._stopped_at = time.monotonic()
         self._stopping = True
         self._woken.put(None)  # unlike an event, a queue may be used in a signal handler
+
+    def reconfigure(self, config: Config) -> Future[None]:
+        """Ask for another configuration, from any thread; the future ends when it is in force.
+
+        It is taken whole or not at all: the future ends with EdgetallyError where it can't be,
+        which is logged and in health until the next one, and everything goes on as before. Where
+        another one came soon after, or the end, it is cancelled.
+        """
+        taken: Future[None] = Future()
+        self._asked.put((config, taken))
+        self._woken.put(None)
+        return taken
+
+    def refuse(self, reason: str | None) -> None:
+        """Tell in health, from any thread, why there is a configuration that is not in force."""
+        if reason is not None and reason != self._refusal:
+            _log.error("%s; what ran before goes on", reason)
+        self._refusal = reason
+        self._woken.put(None)
 
     def run(self) -> None:
         """Run to the end.
@@ -104,177 +142,138 @@ class Service:
         """
         config, started = self._config, self._clock()
         return_freed_memory()
-        with ExitStack() as stack:
-            detector = load_unless(lambda: self._stopping, lambda: _detector(config))
-            if detector is None:
+        model = load_unless(lambda: self._stopping, lambda: first_model(config))
+        if model is None:
+            return
+        self._running = running = Running(
+            config,
+            model,
+            clock=self._clock,
+            started=started,
+            on_frame=self._observer.frame if self._observer else _ignore,
+            on_event=self._observer.event if self._observer else _ignore,
+            is_stopping=lambda: self._stopping,
+            left=lambda: self._left(0),
+            link=self._link,
+        )
+        with running:
+            if self._stopping:
                 return
-            # Whoever ends the service does not wait for a runtime that hangs.
-            stack.callback(lambda: detector.close(self._left(0)))
-            thresholds = np.array(
-                [
-                    config.model.class_thresholds.get(name, config.model.score_threshold)
-                    for name in detector.classes
-                ],
-                np.float32,
-            )
-            self.engine, self.precision = detector.engine_name, detector.precision
-            self.classes = detector.classes
-            counters = [CameraCounter(camera, detector.classes) for camera in config.cameras]
-            cameras = []
-            for camera in config.cameras:
-                if self._stopping:
-                    return
-                cameras.append(stack.enter_context(Camera(camera, clock=self._clock)))
-            transports = create_transports(
-                config.publish.transports,
-                thing=config.publish.thing,
-                will=last_will(config, detector, started),
-            )
-            storage = _open_storage(config, self._clock)
-            stack.callback(storage.close)
-            recorder = Recorder(config, detector.bundle, storage)
-            publisher = Publisher(storage, transports, rate=config.publish.outbox.max_publish_rate)
-            stack.callback(lambda: publisher.close(self._left(_AFTER_DRAIN)))
-            turns = Turns(detector.in_flight)
-            self.loops = tuple(
-                CameraLoop(
-                    camera_config,
-                    camera,
-                    detector,
-                    turns,
-                    counter,
-                    recorder,
-                    thresholds=thresholds,
-                    ahead=detector.in_flight + _COUNTED_LATER,
-                    clock=self._clock,
-                    on_frame=self._observer.frame if self._observer else _ignore,
-                    on_event=self._observer.event if self._observer else _ignore,
-                    notify=publisher.notify,
-                )
-                for camera_config, camera, counter in zip(
-                    config.cameras, cameras, counters, strict=True
-                )
-            )
             if self._observer is not None:
                 self._observer.started(self)
-
-            def tell(state: Literal["starting", "running", "stopping"]) -> None:
-                now = self._clock()
-                health = {loop.camera.name: loop.health() for loop in self.loops}
-                recorder.health(
-                    now,
-                    state,
-                    health,
-                    (self.engine, self.precision),
-                    max(0.0, now - started),
-                    outbox_health(storage.status(), publisher.status()),
-                    storage_health(storage.state),
-                )
-                publisher.notify()
-
-            tell("starting")
-            for loop in self.loops:
-                loop.start()
+            running.tell("starting")
+            running.start()
             _log.info("running %s at %s", self.engine, self.precision)
-            on_demand = hear_requests(
-                config,
-                transports,
-                detector,
-                turns,
-                cameras,
-                recorder,
-                storage,
-                thresholds=thresholds,
-                notify=publisher.notify,
-                clock=self._clock,
-            )
-
-            def tell_totals() -> None:
-                recorder.inventory(self._clock())
-                publisher.notify()
-
-            def tend() -> None:
-                storage.tend()
-                if recorder.inventory_if_corrected(self._clock()):
-                    publisher.notify()
-
-            self._watch(
-                tend,
-                conditions=lambda: (
-                    storage.state,
-                    publisher.states(),
-                    publisher.connections(),
-                ),
-                tell=lambda: tell("running"),
-                tell_totals=tell_totals,
-            )
-            turns.close()
-            self._end_loops()
+            self._watch(running)
+            if (too_late := self._leave_asked()) is not None:
+                too_late[1].cancel()
+            running.end(lambda: self._left(_AFTER_LOOPS))
             # A loop that was left behind finds the ledger closed, which is no failure.
             failed = [loop for loop in self.loops if loop.error is not None]
-            if on_demand is not None:
-                on_demand.close(self._left(_AFTER_ANSWERS))
-            recorder.inventory(self._clock())
-            tell("stopping")
+            running.hearing.close(self._left(_AFTER_ANSWERS))
+            running.tell_totals()
+            running.tell("stopping")
+            storage = running.storage
             self.totals = storage.totals()
-            waiting = 0 if publisher.close(self._left(_AFTER_DRAIN)) else storage.waiting()
+            delivered = running.outlet.close(self._left(_AFTER_DRAIN))
+            waiting = 0 if delivered else storage.waiting()
             storage.close()
         if failed:
-            raise _failure(failed[0])
+            raise failure(failed[0])
         if storage.state.state == "memory":
             raise EdgetallyError(f"what was counted is lost: {storage.state.reason}")
         if waiting:
-            raise EdgetallyError(
-                f"{waiting} messages could not be delivered and wait in {config.storage.path}; "
-                "mend the transports and run again"
-            )
+            path = running.config.storage.path
+            left = f"{waiting} messages could not be delivered and wait in {path}"
+            if not self._stopping:
+                raise EdgetallyError(f"{left}; mend the transports and run again")
+            _log.warning("%s for the next run", left)  # who asked for the end knows it is one
 
-    def _watch(
-        self,
-        tend: Callable[[], None],
-        conditions: Callable[[], object],
-        tell: Callable[[], None],
-        tell_totals: Callable[[], None],
-    ) -> None:
+    def _watch(self, running: Running) -> None:
         """Wait for the end; tell of a new condition at once, of everything on a heartbeat."""
-        publish = self._config.publish
         next_totals = next_health = next_sample = time.monotonic()
         latest: object = None
         self._watched_at = time.monotonic()
-        while not self._stopping and any(loop.is_alive() for loop in self.loops):
+        while not self._stopping and (self._stays or any(loop.is_alive() for loop in self.loops)):
             with suppress(Empty):
                 self._woken.get(timeout=_ATTENTION)
+            if self._take_configuration(running):
+                next_totals = next_health = time.monotonic()
             now = time.monotonic()
+            publish = running.config.publish
             if now >= next_sample:
                 next_sample = now + _SAMPLING
-                tend()
-                for loop in self.loops:
-                    loop.measure()
+                running.tend()
+                self._revive(running, now)
             if now >= next_totals:
                 next_totals = now + publish.inventory.heartbeat
-                tell_totals()
-            before, latest = latest, ([loop.condition for loop in self.loops], conditions())
+                running.tell_totals()
+            self._judge(running)
+            before, latest = latest, (running.condition, self._standing, self._refusal)
             if now >= next_health or latest != before:
                 next_health = now + publish.health.heartbeat
                 self._log_failures()
-                tell()
+                self._tell(running)
+
+    def _judge(self, running: Running) -> None:
+        before, self._standing = self._standing, standing_of(running.loops, self._standing)
+        if self._standing != before and self._on_standing is not None:
+            self._on_standing(self._standing)
+
+    def _tell(self, running: Running) -> None:
+        waits_for = None if self._standing is None else self._standing.waits_for
+        trouble = "; ".join(filter(None, (waits_for, self._refusal))) or None
+        running.tell("running" if running.loops else "starting", trouble)
+
+    def _take_configuration(self, running: Running) -> bool:
+        """Take the newest configuration that was asked for; whether it is in force now."""
+        newest = self._leave_asked()
+        if newest is None:
+            return False
+        config, taken = newest
+        if not taken.set_running_or_notify_cancel():
+            return False
+        try:
+            running.apply(config)
+        except EdgetallyError as error:
+            self.refuse(f"configuration: {error}")
+            taken.set_exception(error)
+            return False
+        self._config = config
+        self.refuse(None)
+        _log.info("the configuration has changed")
+        taken.set_result(None)
+        return True
+
+    def _leave_asked(self) -> tuple[Config, Future[None]] | None:
+        """Return the newest configuration that was asked for; those before it are left out."""
+        newest: tuple[Config, Future[None]] | None = None
+        with suppress(Empty):
+            while True:
+                asked = self._asked.get_nowait()
+                if newest is not None:
+                    newest[1].cancel()
+                newest = asked
+        return newest
+
+    def _revive(self, running: Running, now: float) -> None:
+        """Try again what failed for good, where nobody starts the service again."""
+        if not self._stays or not self._reviving.is_due(running.loops, now):
+            return
+        try:
+            running.apply(running.config, anew=True)
+        except EdgetallyError as error:
+            _log.error("what failed can't be started again: %s", error)
 
     def _log_failures(self) -> None:
-        # the last one's error ends the run, which tells it
+        # the last one's error ends the run, which tells it; or else it is the standing's reason
         if not any(loop.is_alive() for loop in self.loops):
             return
         for loop in self.loops:
             if loop.error is not None and loop not in self._told_failures:
                 self._told_failures.append(loop)
-                _log.error("%s; the other cameras go on", _failure(loop))
-
-    def _end_loops(self) -> None:
-        """Stop all at once, for each may have to wait; what hangs after that is left behind."""
-        stops = [threading.Thread(target=loop.stop, daemon=True) for loop in self.loops]
-        for stop in stops:
-            stop.start()
-        for thread in (*stops, *self.loops):
-            thread.join(self._left(_AFTER_LOOPS))
+                _log.error("%s; the other cameras go on", failure(loop))
+        self._told_failures = [loop for loop in self._told_failures if loop in self.loops]
 
     def _left(self, kept: float) -> float:
         """Return the seconds left for ending, but for some that are kept; at least a moment."""
@@ -282,40 +281,6 @@ class Service:
             asked = max(self._stopped_at, self._watched_at)
             self._ends_at = _END_SECONDS + (asked if self._stopping else time.monotonic())
         return max(_MOMENT, self._ends_at - kept - time.monotonic())
-
-
-def _failure(loop: CameraLoop) -> EdgetallyError:
-    """Say which camera failed, and why."""
-    if isinstance(loop.error, EdgetallyError):
-        return loop.error
-    failure = EdgetallyError(f"camera {loop.camera.name} failed: {loop.error}")
-    failure.__cause__ = loop.error
-    return failure
-
-
-def _open_storage(config: Config, clock: Callable[[], float]) -> Storage:
-    outbox = config.publish.outbox
-    return Storage(
-        config.storage.path,
-        sites={camera.name: camera.site for camera in config.cameras},
-        bounds=OutboxBounds(max_bytes=outbox.max_bytes, max_age=outbox.max_age),
-        clock=clock,
-    )
-
-
-def _detector(config: Config) -> Detector:
-    """Load the model; what the tracker can use is reported, weaker than what counts."""
-    model = config.model
-    return Detector(
-        model.path,
-        model.engine,
-        model.precision,
-        tuning=model.tuning,
-        score_threshold=min(_WEAK, model.score_threshold),
-        class_thresholds={
-            name: min(_WEAK, score) for name, score in model.class_thresholds.items()
-        },
-    )
 
 
 def _ignore(*_: object) -> None:

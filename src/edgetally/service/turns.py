@@ -19,13 +19,18 @@ class Turns:
     """
 
     def __init__(self, places: int) -> None:
-        self._free = places
+        self._places = self._free = places
         self._waiting: list[tuple[float, int, threading.Event]] = []
         self._order = itertools.count()
         self._now = 0.0
         self._next_due: dict[str, float] = {}
         self._lock = threading.Lock()
         self._closed = False
+
+    @property
+    def places(self) -> int:
+        """How many places there are."""
+        return self._places
 
     @property
     def waiting(self) -> int:
@@ -39,7 +44,7 @@ class Turns:
                 return False
             due = max(self._now - 1, self._next_due.get(who, -math.inf))
             self._next_due[who] = due + 1
-            if self._free:
+            if self._free > 0:
                 self._free -= 1
                 self._now = max(self._now, due)
                 return True
@@ -51,12 +56,15 @@ class Turns:
     def leave(self) -> None:
         """Give a place back: to whom is due."""
         with self._lock:
-            if self._waiting:
-                due, _, called = heapq.heappop(self._waiting)
-                self._now = max(self._now, due)
-                called.set()
-            else:
-                self._free += 1
+            self._free += 1
+            self._call()
+
+    def resize(self, places: int) -> None:
+        """Share another number of places; who has one keeps it."""
+        with self._lock:
+            self._free += places - self._places
+            self._places = places
+            self._call()
 
     def close(self) -> None:
         """Send everyone away who waits, and who comes later."""
@@ -64,3 +72,10 @@ class Turns:
             self._closed = True
             while self._waiting:
                 self._waiting.pop()[-1].set()
+
+    def _call(self) -> None:
+        while self._free > 0 and self._waiting:
+            self._free -= 1
+            due, _, called = heapq.heappop(self._waiting)
+            self._now = max(self._now, due)
+            called.set()

@@ -1,0 +1,164 @@
+"""Build the components: recipes and artifacts, laid out as a nucleus's command line takes them.
+
+    FOLDER/recipes/NAME-VERSION.json
+    FOLDER/artifacts/NAME/VERSION/NAME.zip
+
+An artifact is a zip that Python runs: `python3 NAME.zip WORK_FOLDER` is the install step. So it
+needs no unpacking, which nucleus lite leaves out of a local deployment.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgetally.bundle import MANIFEST_NAME, ModelBundle
+from edgetally.component.archive import write_zip
+from edgetally.component.names import COUNTER, MODEL
+from edgetally.component.recipe import counter_recipe, read_recipe, recipe_text, with_artifacts
+from edgetally.component.target import ARCHITECTURES, GLIBC, SERVED_PYTHONS
+from edgetally.component.wheel import build_wheel
+from edgetally.component.wheelhouse import download_wheels
+from edgetally.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from edgetally.component.checkout import Checkout
+    from edgetally.component.target import Target
+
+# What the locked packages take once installed, where they are not at hand to be measured.
+_INSTALLED = 700_000_000
+_SPARE = 100_000_000  # an environment's own pip, compiled Python, and the nucleus's own files
+_SEMANTIC = r"(0|[1-9]\d*)(\.(0|[1-9]\d*)){2}(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?"
+
+
+@dataclass(frozen=True)
+class Built:
+    """What a build wrote."""
+
+    recipe: Path
+    artifacts: tuple[Path, ...]
+
+
+def build_counter(
+    checkout: Checkout, folder: Path, targets: Sequence[Target] = (), version: str | None = None
+) -> Built:
+    """Build the counter. targets: whose wheels go along; none: devices fetch them themselves.
+
+    Raises InputError where the version is none, EdgetallyError where pip fails.
+    """
+    version = _checked(version or checkout.version)
+    place = _emptied(folder / "artifacts" / COUNTER / version)
+    with tempfile.TemporaryDirectory(prefix="edgetally-build-") as name:
+        wheel = build_wheel(checkout, Path(name))
+        platforms = list(dict.fromkeys(target.platform for target in targets))
+        if platforms:
+            zips = {}
+            for platform in platforms:
+                own = [target for target in targets if target.platform == platform]
+                zips[ARCHITECTURES[platform]] = f"{COUNTER}-{ARCHITECTURES[platform]}.zip"
+                path = place / zips[ARCHITECTURES[platform]]
+                _write_counter(path, checkout, wheel, version, own)
+        else:
+            zips = dict.fromkeys(ARCHITECTURES.values(), f"{COUNTER}.zip")
+            _write_counter(place / f"{COUNTER}.zip", checkout, wheel, version, ())
+    recipe = counter_recipe(read_recipe(checkout.root / "recipes", COUNTER), version)
+    return _finished(folder, place, with_artifacts(recipe, zips))
+
+
+def build_model(
+    checkout: Checkout, folder: Path, bundle_folder: Path, version: str | None = None
+) -> Built:
+    """Build the component of one model; its version is the bundle's, where none is given.
+
+    Raises InputError where the folder is no whole bundle or the version is none.
+    """
+    bundle = ModelBundle.load(bundle_folder)
+    version = _checked(version or bundle.version)
+    place = _emptied(folder / "artifacts" / MODEL / version)
+    names = [MANIFEST_NAME, *(file.path for file in bundle.files.values())]
+    files: dict[str, bytes | Path] = {f"bundle/{name}": bundle_folder / name for name in names}
+    files["__main__.py"] = checkout.root / "greengrass-component" / "unpack_model.py"
+    files["place_model.sh"] = checkout.root / "greengrass-component" / "place_model.sh"
+    write_zip(place / f"{MODEL}.zip", files, checkout.time)
+    recipe = read_recipe(checkout.root / "recipes", MODEL) | {
+        "ComponentVersion": version,
+        "ComponentDescription": f"Model {bundle.name} {bundle.version} for {COUNTER}.",
+    }
+    return _finished(folder, place, recipe)
+
+
+def _write_counter(
+    path: Path, checkout: Checkout, wheel: Path, version: str, targets: Sequence[Target]
+) -> None:
+    source = checkout.root / "greengrass-component"
+    lock = checkout.root / "constraints" / "component.txt"
+    files: dict[str, bytes | Path] = {
+        "__main__.py": source / "launch.py",
+        "install.py": source / "install.py",
+        "requirements.txt": lock,
+        wheel.name: wheel,
+    }
+    with tempfile.TemporaryDirectory(prefix="edgetally-wheels-") as name:
+        for target in targets:
+            for each in download_wheels(lock, target, Path(name)):
+                files[f"wheels/{each.name}"] = each
+        about: dict[str, Any] = {
+            "version": version,
+            "wheel": wheel.name,
+            "pythons": [target.python for target in targets] or list(SERVED_PYTHONS),
+            "platforms": list(dict.fromkeys(target.platform for target in targets)),
+            "glibc": GLIBC,
+            "bytes": _needed(files, len(targets)),
+        }
+        files["component.json"] = (json.dumps(about, indent=2) + "\n").encode()
+        write_zip(path, files, checkout.time)
+
+
+def _needed(files: Mapping[str, bytes | Path], targets: int) -> int:
+    """Return the bytes that a device needs free: for the wheels, and what comes out of them."""
+    wheels = [path for path in files.values() if isinstance(path, Path) and path.suffix == ".whl"]
+    if not targets:
+        return _INSTALLED + _SPARE
+    packed = sum(path.stat().st_size for path in wheels)
+    unpacked = 0
+    for path in wheels:
+        with zipfile.ZipFile(path) as archive:
+            unpacked += sum(entry.file_size for entry in archive.infolist())
+    return packed + unpacked + _SPARE
+
+
+def _checked(version: str) -> str:
+    if not re.fullmatch(_SEMANTIC, version) or len(version) > 64:
+        raise InputError(
+            f"{version!r} is no component version; give --version three numbers such as 1.2.0"
+        )
+    return version
+
+
+def _emptied(place: Path) -> Path:
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir(parents=True)
+    return place
+
+
+def _finished(folder: Path, place: Path, recipe: Mapping[str, Any]) -> Built:
+    """Write the recipe, in the place of the same component's earlier one."""
+    recipes = folder / "recipes"
+    recipes.mkdir(parents=True, exist_ok=True)
+    name = str(recipe["ComponentName"])
+    for earlier in recipes.glob(f"{name}-*.json"):
+        earlier.unlink()
+    for earlier in place.parent.iterdir():
+        if earlier != place:
+            shutil.rmtree(earlier)
+    path = recipes / f"{name}-{recipe['ComponentVersion']}.json"
+    path.write_text(recipe_text(recipe), encoding="utf-8")
+    return Built(path, tuple(sorted(place.iterdir())))

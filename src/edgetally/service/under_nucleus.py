@@ -1,0 +1,239 @@
+"""`UnderNucleus`: the service as a Greengrass component: configured, watched and stopped by it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Any, Literal
+
+from edgetally.config.from_nucleus import config_of_nucleus, how_to_tell
+from edgetally.errors import EdgetallyError, InputError
+from edgetally.service.loading import load_unless
+from edgetally.service.service import Service
+from edgetally.service.waiting import Waiting
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from edgetally.config import Config
+    from edgetally.greengrass import NucleusLink
+    from edgetally.service.standing import Standing
+
+_log = logging.getLogger(__name__)
+_QUIET = 0.3  # seconds without another word of a change
+_UNREAD = 1.0  # seconds until a configuration that could not be read is asked for again
+_FIRST_RETRY, _LONGEST_RETRY = 10.0, 60.0
+_PATIENCE = 60.0  # seconds in which what is missing may still come: a model is deployed beside
+_PARTING = 0.3  # seconds for the link; what hangs there is left behind
+
+_State = Literal["RUNNING", "ERRORED"]
+
+
+@dataclass(frozen=True, eq=False)
+class _News:
+    """A configuration that was read; wrong: why it can't be used, and how that is told."""
+
+    config: Config
+    wrong: str | None = None
+
+
+class UnderNucleus:
+    """Runs from `run` to `stop`: waits for a configuration, and takes each one that follows.
+
+    thing: the device's name, where the configuration gives no other. clock: seconds since the Unix
+    epoch.
+    """
+
+    def __init__(
+        self, link: NucleusLink, *, thing: str, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._link, self._thing, self._clock = link, thing, clock
+        self._stopping = self._hopeless = False
+        self._woken: SimpleQueue[None] = SimpleQueue()
+        self._changes: SimpleQueue[None] = SimpleQueue()
+        self._states: SimpleQueue[_State] = SimpleQueue()
+        self._told: _State | None = None
+        self._lock = threading.Lock()
+        self._news: _News | None = None
+        self._service: Service | None = None
+
+    def stop(self) -> None:
+        """Ask for the end. Signal-safe."""
+        self._stopping = True
+        self._woken.put(None)
+        if (service := self._service) is not None:
+            service.stop()
+
+    def run(self) -> None:
+        """Run to the end. EdgetallyError where only another process can go on."""
+        started = self._clock()
+        self._link.on_hopeless = self._give_up
+        if load_unless(lambda: self._stopping, self._open) is None:
+            return
+        for work in (self._read_changes, self._tell_states):
+            threading.Thread(target=work, name=work.__name__.strip("_"), daemon=True).start()
+        try:
+            self._run(started)
+        finally:
+            closing = threading.Thread(target=self._link.close, name="part", daemon=True)
+            closing.start()
+            closing.join(_PARTING)
+        if self._hopeless:
+            raise EdgetallyError("the nucleus does not take us any more; it has to start us again")
+
+    def _open(self) -> bool:
+        self._link.open()
+        self._link.watch_configuration(lambda: self._changes.put(None))
+        self._link.validate_updates(self._problem_with)
+        self._changes.put(None)
+        return True
+
+    def _give_up(self) -> None:
+        self._hopeless = True
+        self.stop()
+
+    def _run(self, started: float) -> None:
+        retry = _FIRST_RETRY
+        failing_since: float | None = None
+        told = ""
+        while (news := self._next_news()) is not None:
+            reason, is_urgent = news.wrong, True
+            began = time.monotonic()
+            if reason is None:
+                reason, is_urgent = self._serve(news), False
+            if reason is None:
+                return
+            if failing_since is None or time.monotonic() - began > _PATIENCE:
+                failing_since, retry = time.monotonic(), _FIRST_RETRY
+            with Waiting(
+                news.config, reason, link=self._link, clock=self._clock, started=started
+            ) as waiting:
+                if reason != told:
+                    told = reason
+                    _log.error("%s; waiting for it to be mended", reason)
+                if is_urgent:
+                    self._tell("ERRORED")
+                until = None if news.wrong else time.monotonic() + retry
+                self._wait(news, waiting, until, failing_since + _PATIENCE)
+            retry = _FIRST_RETRY if self._news is not news else min(2 * retry, _LONGEST_RETRY)
+
+    def _next_news(self) -> _News | None:
+        """Wait for the first configuration; None at the end."""
+        while not self._stopping:
+            if self._news is not None:
+                return self._news
+            self._woken.get()
+        return None
+
+    def _wait(self, news: _News, waiting: Waiting, until: float | None, errored_at: float) -> None:
+        """Wait for another configuration, or until it is time to try this one again."""
+        heartbeat = news.config.publish.health.heartbeat
+        next_health = time.monotonic() + heartbeat
+        while not self._stopping and self._news is news:
+            now = time.monotonic()
+            if until is not None and now >= until:
+                return
+            if now >= errored_at:
+                self._tell("ERRORED")
+            if now >= next_health:
+                next_health = now + heartbeat
+                waiting.tell()
+            try:
+                self._woken.get(timeout=min(1.0, next_health - now))
+            except Empty:
+                continue
+
+    def _serve(self, news: _News) -> str | None:
+        """Run the service to the end; say why where it can't."""
+        service = Service(
+            news.config,
+            clock=self._clock,
+            stays=True,
+            link=self._link,
+            on_standing=self._note_standing,
+        )
+        with self._lock:
+            self._service = service
+            latest = self._news
+        if latest is not None and latest is not news:
+            _pass_on(latest, service)
+        if self._stopping:
+            service.stop()
+        try:
+            service.run()
+        except EdgetallyError as error:
+            if self._stopping:
+                raise
+            return str(error)
+        finally:
+            self._service = None
+        return None
+
+    def _note_standing(self, standing: Standing) -> None:
+        if standing.state == "running":
+            self._tell("RUNNING")
+        elif standing.state == "failed":
+            _log.error("nothing is counted: %s", standing.reason)
+            self._tell("ERRORED")
+
+    # The configuration, in a thread of its own: to read it may take long.
+
+    def _read_changes(self) -> None:
+        while not self._stopping:
+            self._changes.get()
+            try:
+                while True:  # a word comes for each leaf that has changed
+                    self._changes.get(timeout=_QUIET)
+            except Empty:
+                pass
+            try:
+                content = self._link.configuration()
+            except EdgetallyError as error:
+                _log.warning("the configuration can't be read: %s", error)
+                threading.Timer(_UNREAD, self._changes.put, (None,)).start()
+            else:
+                self._take(content)
+
+    def _take(self, content: dict[str, Any]) -> None:
+        try:
+            news = _News(config_of_nucleus(content, self._thing))
+        except InputError as error:
+            news = _News(how_to_tell(content, self._thing), str(error))
+        before = self._news
+        if before is not None and (before.config, before.wrong) == (news.config, news.wrong):
+            return
+        with self._lock:
+            self._news = news
+            service = self._service
+        if service is not None:
+            _pass_on(news, service)
+        self._woken.put(None)
+
+    def _problem_with(self, content: dict[str, Any]) -> str | None:
+        """Say what is wrong with a configuration before it is deployed."""
+        try:
+            config_of_nucleus(content, self._thing)
+        except InputError as error:
+            return str(error)
+        return None
+
+    # The state, likewise.
+
+    def _tell(self, state: _State) -> None:
+        if state != self._told:
+            self._told = state
+            self._states.put(state)
+
+    def _tell_states(self) -> None:
+        while not self._stopping:
+            self._link.update_state(self._states.get())
+
+
+def _pass_on(news: _News, service: Service) -> None:
+    if news.wrong is None:
+        service.reconfigure(news.config)
+    else:
+        service.refuse(news.wrong)

@@ -1,0 +1,83 @@
+"""Checkouts to build components from: this one as a commit, and a small stand-in."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import zipfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+_PARTS = ("src", "greengrass-component", "recipes", "constraints")
+_FILES = ("pyproject.toml", "README.md")
+_TIME = "2026-01-02T03:04:05Z"
+
+
+def commit_of(root: Path, folder: Path) -> Path:
+    """Copy the sources of a checkout into a folder and commit them there."""
+    ignored = shutil.ignore_patterns("__pycache__", "build", "greengrass-build", "*.egg-info")
+    for part in _PARTS:
+        shutil.copytree(root / part, folder / part, ignore=ignored, symlinks=True)
+    for name in _FILES:
+        shutil.copyfile(root / name, folder / name)
+    environment = os.environ | {
+        f"GIT_{who}_{what}": value
+        for who in ("AUTHOR", "COMMITTER")
+        for what, value in (("NAME", "t"), ("EMAIL", "t@example.com"), ("DATE", _TIME))
+    }
+    for command in (["init", "--quiet"], ["add", "."], ["commit", "--quiet", "-m", "all"]):
+        arguments = ["git", "-C", str(folder), *command]
+        subprocess.run(arguments, check=True, env=environment)
+    return folder
+
+
+def clone(root: Path, folder: Path) -> Path:
+    """Clone a checkout, so that only what is committed is there."""
+    arguments = ["git", "clone", "--quiet", str(root), str(folder)]
+    subprocess.run(arguments, check=True)
+    return folder
+
+
+def stand_in(folder: Path, greeting: str = "counting") -> Path:
+    """Make a checkout whose edgetally and whose packages take a second to install.
+
+    Its recipes and its install step are ours.
+    """
+    package = folder / "src" / "edgetally"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    program = f"import greeting\n\n\ndef main():\n    print(greeting.TEXT, {greeting!r})\n"
+    (package / "cli.py").write_text(program)
+    (folder / "README.md").write_text("# a stand-in\n")
+    (folder / "pyproject.toml").write_text(
+        '[build-system]\nrequires = ["setuptools>=77"]\nbuild-backend = "setuptools.build_meta"\n'
+        '[project]\nname = "edgetally"\nversion = "0.1.0"\ndependencies = ["greeting"]\n'
+        '[project.scripts]\nedgetally = "edgetally.cli:main"\n'
+        '[tool.setuptools.packages.find]\nwhere = ["src"]\n'
+    )
+    for part in ("greengrass-component", "recipes"):
+        shutil.copytree(ROOT / part, folder / part, symlinks=True)
+    wheel = _wheel(folder / "index", "greeting", 'TEXT = "hello"\n')
+    digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    lock = folder / "constraints" / "component.txt"
+    lock.parent.mkdir()
+    lock.write_text(
+        f"greeting==1.0 ; sys_platform == 'linux' \\\n    --hash=sha256:{digest}\n"
+        "another==1.0 ; python_full_version < '3.0' \\\n    --hash=sha256:00\n"
+    )
+    return folder
+
+
+def _wheel(folder: Path, name: str, code: str) -> Path:
+    folder.mkdir()
+    info = f"{name}-1.0.dist-info"
+    path = folder / f"{name}-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(f"{name}.py", code)
+        archive.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        wheel = "Wheel-Version: 1.0\nGenerator: t\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        archive.writestr(f"{info}/WHEEL", wheel)
+        archive.writestr(f"{info}/RECORD", "")
+    return path

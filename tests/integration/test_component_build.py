@@ -1,0 +1,181 @@
+"""A build makes what a nucleus, its command line and the kit take; the same from a commit."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from typing import TYPE_CHECKING
+
+import jsonschema
+import pytest
+from component_checkout import ROOT, clone, commit_of, stand_in
+from typer.testing import CliRunner
+
+from edgetally.cli import app
+from edgetally.component.building import build_counter, build_model
+from edgetally.component.built import built_components
+from edgetally.component.checkout import Checkout
+from edgetally.component.gdk import build_for_gdk
+from edgetally.component.names import COUNTER, MODEL
+from edgetally.component.target import Target
+from edgetally.component.wheelhouse import requirements_for
+from edgetally.errors import EdgetallyError, InputError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from edgetally.bundle import ModelBundle
+
+SCHEMA = json.loads((ROOT / "tests/data/recipe_schema.json").read_text(encoding="utf-8"))
+
+
+def everything(folder: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def folder_of(bundle: ModelBundle) -> Path:
+    return bundle.file("onnx").parent
+
+
+@pytest.fixture
+def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Checkout:
+    """A stand-in whose packages come from a folder."""
+    root = stand_in(tmp_path / "small")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(root / "index"))
+    return Checkout.at(root)
+
+
+def test_a_commit_gives_the_same_bytes_wherever_and_whenever_it_is_built(tmp_path: Path) -> None:
+    origin = commit_of(ROOT, tmp_path / "origin")
+    builds = []
+    for name in ("one", "another/and deeper"):
+        root = tmp_path / name
+        root.parent.mkdir(exist_ok=True)
+        build_counter(Checkout.at(clone(origin, root)), root / "out")
+        builds.append(everything(root / "out"))
+    assert builds[0] == builds[1]
+
+
+def test_the_counter_without_wheels_is_less_than_a_megabyte_and_is_complete(tmp_path: Path) -> None:
+    built = build_counter(Checkout.at(ROOT), tmp_path)
+    (artifact,) = built.artifacts
+    assert artifact.stat().st_size < 1_000_000
+    assert built.recipe == tmp_path / "recipes" / f"{COUNTER}-0.1.0.json"
+    assert artifact == tmp_path / "artifacts" / COUNTER / "0.1.0" / f"{COUNTER}.zip"
+    with zipfile.ZipFile(artifact) as archive:
+        names = set(archive.namelist())
+    assert {"__main__.py", "install.py", "requirements.txt", "component.json"} < names
+    assert "edgetally-0.1.0-py3-none-any.whl" in names
+    assert built_components(tmp_path)[COUNTER].files == (artifact,)
+    jsonschema.validate(json.loads(built.recipe.read_text()), SCHEMA)
+
+
+def test_with_wheels_each_platform_has_an_artifact_of_its_own(
+    small: Checkout, tmp_path: Path
+) -> None:
+    targets = [Target.of("x86_64", "3.11"), Target.of("x86_64", "3.12")]
+    built = build_counter(small, tmp_path / "out", [*targets, Target.of("aarch64", "3.11")])
+    assert [path.name for path in built.artifacts] == [
+        f"{COUNTER}-aarch64.zip",
+        f"{COUNTER}-amd64.zip",
+    ]
+    with zipfile.ZipFile(built.artifacts[1]) as archive:
+        assert "wheels/greeting-1.0-py3-none-any.whl" in archive.namelist()
+        about = json.loads(archive.read("component.json"))
+    assert (about["pythons"], about["platforms"]) == (["3.11", "3.12"], ["x86_64"])
+    recipe = json.loads(built.recipe.read_text())
+    assert [manifest["Artifacts"][0]["Uri"][-12:] for manifest in recipe["Manifests"]] == [
+        "er-amd64.zip",
+        "-aarch64.zip",
+    ]
+
+
+def test_a_later_build_takes_the_place_of_an_earlier_one(small: Checkout, tmp_path: Path) -> None:
+    for version in ("0.1.0", "0.2.0"):
+        build_counter(small, tmp_path / "out", version=version)
+    assert built_components(tmp_path / "out")[COUNTER].version == "0.2.0"
+    assert [path.name for path in (tmp_path / "out/artifacts" / COUNTER).iterdir()] == ["0.2.0"]
+
+
+def test_wheels_that_are_not_to_be_had_are_told_in_one_line(
+    small: Checkout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PIP_FIND_LINKS")
+    monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
+    with pytest.raises(EdgetallyError, match=r"wheels for x86_64 with Python 3.11 .*greeting==1.0"):
+        build_counter(small, tmp_path / "out", [Target.of("x86_64", "3.11")])
+
+
+def test_a_models_component_holds_its_bundle_and_has_its_version(
+    bundle: ModelBundle, tmp_path: Path
+) -> None:
+    checkout = Checkout.at(ROOT)
+    built = build_model(checkout, tmp_path / "one", folder_of(bundle))
+    assert built.recipe.name == f"{MODEL}-{bundle.version}.json"
+    with zipfile.ZipFile(built.artifacts[0]) as archive:
+        names = set(archive.namelist())
+    assert {"__main__.py", "place_model.sh", "bundle/bundle.json"} < names
+    jsonschema.validate(json.loads(built.recipe.read_text()), SCHEMA)
+    build_model(checkout, tmp_path / "two", folder_of(bundle))
+    assert everything(tmp_path / "one") == everything(tmp_path / "two")
+
+
+def test_a_models_version_must_be_one_of_a_component(bundle: ModelBundle, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="'7' is no component version; give --version"):
+        build_model(Checkout.at(ROOT), tmp_path, folder_of(bundle), "7")
+
+
+@pytest.mark.parametrize("version", ["0.1.0", "NEXT_PATCH"])
+def test_the_kit_finds_recipe_and_artifact_where_it_looks(
+    small: Checkout, tmp_path: Path, version: str
+) -> None:
+    project = small.root / "greengrass-component"
+    config = json.loads((project / "gdk-config.json").read_text())
+    config["component"][COUNTER]["version"] = version
+    (project / "gdk-config.json").write_text(json.dumps(config))
+    build_for_gdk(small, project)
+    folder = project / "greengrass-build"
+    assert (folder / "artifacts" / COUNTER / version / f"{COUNTER}.zip").is_file()
+    recipe = folder / "recipes" / (project / "recipe.json").resolve().name
+    assert json.loads(recipe.read_text())["ComponentName"] == COUNTER
+
+
+def test_a_locks_lines_are_chosen_for_the_device_and_not_for_this_machine() -> None:
+    lock = (
+        "old==1 ; python_full_version < '3.11' \\\n    --hash=sha256:aa \\\n    --hash=sha256:bb\n"
+        "new==2 ; python_full_version == '3.11.*' \\\n    --hash=sha256:cc\n"
+        "windows==3 ; sys_platform == 'win32' \\\n    --hash=sha256:dd\n"
+        "arm==4 ; platform_machine == 'aarch64' \\\n    --hash=sha256:ee\n"
+        "all==5 \\\n    --hash=sha256:ff\n"
+    )
+    chosen = requirements_for(lock, Target.of("aarch64", "3.10"))
+    assert chosen == (
+        "old==1 --hash=sha256:aa --hash=sha256:bb\narm==4 --hash=sha256:ee\n"
+        "all==5 --hash=sha256:ff\n"
+    )
+    assert requirements_for(lock, Target.of("x86_64", "3.11")).startswith("new==2 --hash")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (["--platform", "aarch64"], "add --wheelhouse"),
+        (["--wheelhouse", "--platform", "riscv64"], "give x86_64 or aarch64"),
+        (["--wheelhouse", "--python", "3.9"], "give one of 3.10, 3.11, 3.12, 3.13"),
+        (["--model", "x", "--wheelhouse"], "leave --wheelhouse out"),
+        (["--source", "/"], "is no checkout of edgetally"),
+        (["--version", "1.0"], "is no component version"),
+    ],
+)
+def test_what_cannot_be_built_is_said_in_one_line(
+    arguments: list[str], problem: str, tmp_path: Path
+) -> None:
+    command = ["component", "build", "--output", str(tmp_path), *arguments]
+    refused = CliRunner().invoke(app, command)
+    assert isinstance(refused.exception, InputError)
+    assert problem in str(refused.exception)

@@ -1,0 +1,240 @@
+"""The service as a component of a nucleus: the stand-in, over its real socket."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import threading
+import time
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from mosquitto_broker import wait_until
+from network_camera import network_camera
+from nucleus_component import NAME, link_to, recipe
+from test_cli_run import RUN
+from test_service_engine import ScriptedEngine, answer
+from test_service_reconfigured import DOOR, camera
+
+from edgetally.errors import EdgetallyError
+from edgetally.nucleus import JAVA, LITE, Kind, Nucleus
+from edgetally.service.under_nucleus import UnderNucleus
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from edgetally.bundle import ModelBundle
+    from edgetally.engines import RawPredictions
+
+HEALTH = "edgetally/dock-1/health"
+
+
+class Device:
+    """A nucleus, and the component on it."""
+
+    def __init__(self, nucleus: Nucleus) -> None:
+        self.nucleus = nucleus
+        self.component = UnderNucleus(link_to(nucleus), thing="dock-1")
+        self.thread = threading.Thread(target=self._run, daemon=True)
+        self.error: EdgetallyError | None = None
+
+    def _run(self) -> None:
+        try:
+            self.component.run()
+        except EdgetallyError as error:
+            self.error = error
+
+    def newest(self, topic: str = HEALTH) -> dict[str, Any]:
+        """Return the latest message on a topic; {} where there is none."""
+        bodies = [each.payload for each in self.nucleus.published if each.topic == topic]
+        return dict(json.loads(bodies[-1])) if bodies else {}
+
+    def tells(self, state: str, reason: str | None = None) -> None:
+        """Wait for a health message that says so."""
+
+        def is_told() -> bool:
+            told = self.newest()
+            found = told.get("stateReason")
+            fits = found is None if reason is None else reason in (found or "")
+            return told.get("state") == state and fits
+
+        wait_until(is_told, f"{state} ({reason}) is not told, but {self.newest()}", 60)
+
+    def is_told_to_be(self, *states: str) -> None:
+        """Wait for all the states that the component told the nucleus."""
+        wait_until(lambda: self._states() == states, f"not {states}, but {self._states()}", 30)
+
+    def _states(self) -> tuple[str, ...]:
+        told = tuple(state for name, state in self.nucleus.states if name == NAME)
+        return tuple(state for state in told if state in {"RUNNING", "ERRORED"})
+
+
+@contextmanager
+def running(folder: Path, configuration: dict[str, Any], kind: Kind = LITE) -> Iterator[Device]:
+    configuration = {
+        "publish": {"transports": [{"type": "greengrass", "iotCore": "false"}]},
+        "storage": {"path": str(folder / "state")},
+    } | configuration
+    with Nucleus(folder / "nucleus", [recipe(configuration)], kind=kind) as nucleus:
+        device = Device(nucleus)
+        device.thread.start()
+        try:
+            yield device
+        finally:
+            device.component.stop()
+            device.thread.join(10)
+        assert not device.thread.is_alive()
+        assert device.error is None
+
+
+def model(bundle: ModelBundle, **changes: Any) -> dict[str, Any]:
+    return {"path": str(bundle.file("onnx").parent), "tuning": "null"} | changes
+
+
+def test_it_waits_for_cameras_and_takes_them_as_text(bundle: ModelBundle, tmp_path: Path) -> None:
+    with running(tmp_path, {"model": model(bundle), "cameras": {}}) as device:
+        device.tells("starting", "no cameras configured")
+        device.nucleus.configure(NAME, {"cameras": [camera("dock", fps="4", watch="false")]})
+        device.tells("running")
+        device.is_told_to_be("RUNNING")
+        assert set(device.newest()["cameras"]) == {"dock"}
+
+
+def test_a_change_is_taken_live_and_a_wrong_one_refused_with_the_reason(
+    bundle: ModelBundle, tmp_path: Path
+) -> None:
+    with running(tmp_path, {"model": model(bundle), "cameras": [camera("dock")]}) as device:
+        device.tells("running")
+        device.nucleus.configure(NAME, {"cameras": [camera("dock", lines=[DOOR])]})
+        inventory = "edgetally/dock-1/inventory"
+        wait_until(
+            lambda: device.newest(inventory)["cameras"]["dock"]["lines"].keys() == {"door"},
+            "the line is not counted",
+            30,
+        )
+        device.nucleus.configure(NAME, {"requests": {"maxRate": "fast"}})
+        device.tells("running", "configuration of the component: requests.maxRate: expected a")
+        device.nucleus.configure(NAME, {"requests": {"maxRate": "9"}})
+        device.tells("running")
+        device.is_told_to_be("RUNNING")
+
+
+def test_a_wrong_configuration_from_the_start_is_told_and_waited_out(
+    bundle: ModelBundle, tmp_path: Path
+) -> None:
+    with running(tmp_path, {"cameras": [camera("dock")]}) as device:
+        device.tells("starting", "configuration of the component: model is missing; add it")
+        device.is_told_to_be("ERRORED")
+        device.nucleus.configure(NAME, {"model": model(bundle)})
+        device.tells("running")
+        device.is_told_to_be("ERRORED", "RUNNING")
+
+
+def test_a_model_that_is_still_to_come_is_waited_for(bundle: ModelBundle, tmp_path: Path) -> None:
+    wrong = {"path": str(tmp_path / "current")}
+    with running(tmp_path, {"model": wrong, "cameras": [camera("dock")]}) as device:
+        device.tells("starting", "current")
+        device.nucleus.configure(NAME, {"model": model(bundle)})
+        device.tells("running")
+        device.is_told_to_be("RUNNING")
+
+
+def test_an_update_is_validated_before_it_is_deployed(bundle: ModelBundle, tmp_path: Path) -> None:
+    content = {"model": model(bundle), "cameras": [camera("dock")]}
+    with running(tmp_path, content, JAVA) as device:
+        device.tells("running")
+        with pytest.raises(EdgetallyError, match=r"requests\.maxRate"):
+            device.nucleus.configure(NAME, {"requests": {"maxRate": "fast"}})
+
+
+def test_it_ends_in_time_while_the_nucleus_is_frozen(bundle: ModelBundle, tmp_path: Path) -> None:
+    with running(tmp_path, {"model": model(bundle), "cameras": [camera("dock")]}) as device:
+        device.tells("running")
+        device.nucleus.freeze()
+        began = time.monotonic()
+        device.component.stop()
+        device.thread.join(10)
+        assert time.monotonic() - began < 5
+        device.nucleus.thaw()
+
+
+def test_an_engine_that_fails_for_good_is_told_and_started_again(
+    bundle: ModelBundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second one works; the camera is a stream, which can be opened again."""
+
+    def broken(_: int) -> RawPredictions:
+        raise RuntimeError("the device is gone")
+
+    engines = iter([ScriptedEngine(bundle.input_size, broken)])
+
+    def engine(*_: object, **__: object) -> ScriptedEngine:
+        return next(engines, None) or ScriptedEngine(bundle.input_size, lambda _: answer())
+
+    monkeypatch.setattr("edgetally.detector.detector.create_engine", engine)
+    monkeypatch.setattr("edgetally.service.engine_trouble._LONGEST", 0.0)  # not 30 seconds
+    monkeypatch.setattr("edgetally.service.engine_trouble._MOST", 1)  # nor 30 frames
+    monkeypatch.setattr("edgetally.service.reviving._FIRST", 0.5)  # not a minute
+    with network_camera() as url:
+        camera = {"name": "dock", "source": url}
+        with running(tmp_path, {"model": model(bundle), "cameras": [camera]}) as device:
+            device.tells("running", "the device is gone")
+            device.is_told_to_be("ERRORED", "RUNNING")
+
+
+def ask(device: Device, thing: str, request_id: str) -> None:
+    """Ask for a look, and wait for the answer."""
+    request = json.dumps({"requestId": request_id, "camera": "dock"}).encode()
+    device.nucleus.publish_local(f"edgetally/{thing}/inference/request", request)
+    answer = f"edgetally/{thing}/inference/response"
+    wait_until(
+        lambda: device.newest(answer).get("requestId") == request_id, f"no answer to {request_id}"
+    )
+
+
+def test_requests_are_answered_once_after_the_transports_have_changed(
+    bundle: ModelBundle, tmp_path: Path
+) -> None:
+    with running(
+        tmp_path, {"model": model(bundle, scoreThreshold=1), "cameras": [camera("dock")]}
+    ) as device:
+        device.tells("running")
+        ask(device, "dock-1", "first")
+        transports = [{"type": "greengrass", "iotCore": "false", "delivery": "accepted"}]
+        device.nucleus.configure(NAME, {"publish": {"transports": transports, "thing": "dock-2"}})
+        wait_until(lambda: bool(device.newest("edgetally/dock-2/health")), "no health", 20)
+        ask(device, "dock-2", "second")
+        answers = "edgetally/dock-2/inference/response"
+        told = [json.loads(m.payload) for m in device.nucleus.published if m.topic == answers]
+        assert [each["requestId"] for each in told] == ["second"]
+
+
+def test_a_process_ends_with_sigterm_in_time_though_the_nucleus_is_frozen(
+    bundle: ModelBundle, tmp_path: Path
+) -> None:
+    configuration = {
+        "model": model(bundle),
+        "cameras": [camera("dock")],
+        "publish": {"transports": [{"type": "greengrass"}]},
+    }
+    with Nucleus(tmp_path / "nucleus", [recipe(configuration)]) as nucleus:
+        environment = os.environ | {
+            "SVCUID": nucleus.token_for(NAME),
+            "AWS_GG_NUCLEUS_DOMAIN_SOCKET_FILEPATH_FOR_COMPONENT": str(nucleus.socket),
+            "AWS_IOT_THING_NAME": "dock-1",
+        }
+        with subprocess.Popen([*RUN, "--greengrass"], cwd=tmp_path, env=environment) as process:
+            nucleus.wait(lambda: (NAME, "RUNNING") in nucleus.states, 60)
+            nucleus.freeze()
+            began = time.monotonic()
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(10) == 0
+            assert time.monotonic() - began < 5
+            nucleus.thaw()
+    with closing(sqlite3.connect(tmp_path / "state" / "ledger.sqlite")) as base:
+        assert base.execute("PRAGMA integrity_check").fetchone() == ("ok",)
