@@ -1,8 +1,9 @@
 """The component's install step: a virtual environment in the work folder, made once.
 
-It is made in a folder named after what it holds, which counts as made only once its stamp is
+It is made in a new folder named after what it holds, which counts as made only once its stamp is
 written; then the link `venv` is moved to it. So an install that was cut off is done anew by the
 next, the environment in use is never half of anything, and nothing is done where nothing changed.
+The environment before stays: a nucleus may still run the old version on it, or come back to it.
 """
 
 from __future__ import annotations
@@ -17,14 +18,23 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 _LINK = "venv"
 _STAMP = "edgetally.stamp"
+_GUARD = "edgetally-guard.pth"
+# What root leaves there, who may only have looked in, the component's user could never remove.
+_NO_BYTECODE_OF_ROOT = (
+    "import os, sys; sys.dont_write_bytecode |= "
+    "os.geteuid() == 0 and os.stat(sys.prefix).st_uid != 0\n"
+)
 _LOCK = "requirements.txt"
 _SHOWN = 300  # characters of what pip says
 _MEGABYTE = 1_000_000
+_NOT_OURS = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR}
 
 
 class MissingError(Exception):
@@ -48,15 +58,21 @@ def _install(artifact: Path, work: Path) -> None:
     with zipfile.ZipFile(artifact) as archive:
         about = json.loads(archive.read("component.json"))
         _check_platform(about)
-        folder = work / f"{_LINK}-{_identity(archive, about)}"
-        if _is_whole(folder):
-            _tell(f"{folder} is there already")
-        else:
+        name = f"{_LINK}-{_identity(archive, about)}"
+        before = _in_use(work)
+        folder = next((one for one in sorted(work.glob(f"{name}*")) if _is_whole(one)), None)
+        if folder is None:
             _check_python()
-            _make(archive, about, folder)
+            for other in _others(work, before):
+                _remove(other)
+            folder = _make(archive, about, work, name)
             _tell(f"installed edgetally {about['version']} into {folder}")
+        else:
+            _tell(f"{folder} is there already")
     _point(work / _LINK, folder)
-    _remove_others(work, folder)
+    for other in _others(work, folder, before):
+        if not (other / _STAMP).exists():
+            _remove(other)
 
 
 def _identity(archive: zipfile.ZipFile, about: dict[str, Any]) -> str:
@@ -115,20 +131,30 @@ def _check_python() -> None:
         ) from None
 
 
-def _make(archive: zipfile.ZipFile, about: dict[str, Any], folder: Path) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
-    free = shutil.disk_usage(folder.parent).free
+def _make(archive: zipfile.ZipFile, about: dict[str, Any], work: Path, name: str) -> Path:
+    free = shutil.disk_usage(work).free
     if free < about["bytes"]:
         raise MissingError(
-            f"{folder.parent} has {free // _MEGABYTE} MB free, the installation takes "
+            f"{work} has {free // _MEGABYTE} MB free, the installation takes "
             f"{about['bytes'] // _MEGABYTE} MB; free some"
         )
-    folder.mkdir()
+    folder = _new_folder(work, name)
     try:
         _fill(archive, about, folder)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
+    return folder
+
+
+def _new_folder(work: Path, name: str) -> Path:
+    """Make a folder of this name, or of the next one that is free: some can't be removed."""
+    for number in count(1):
+        folder = work / (name if number == 1 else f"{name}-{number}")
+        with suppress(FileExistsError):
+            folder.mkdir()
+            return folder
+    raise AssertionError
 
 
 def _fill(archive: zipfile.ZipFile, about: dict[str, Any], folder: Path) -> None:
@@ -147,6 +173,8 @@ def _fill(archive: zipfile.ZipFile, about: dict[str, Any], folder: Path) -> None
         _run([*pip, *index, *lock], unpacked, "the packages can't be installed", remedy)
         own = str(unpacked / about["wheel"])
         _run([*pip, "--no-index", own], unpacked, "edgetally can't be installed", "build it anew")
+        for packages in folder.glob("lib/python*/site-packages"):
+            (packages / _GUARD).write_text(_NO_BYTECODE_OF_ROOT, encoding="utf-8")
         python = str(folder / "bin" / "python")
         _run([python, "-I", "-c", "import edgetally.cli"], unpacked, "edgetally does not start")
     (folder / _STAMP).write_text(f"{about['version']}\n", encoding="utf-8")
@@ -184,17 +212,38 @@ def _point(link: Path, folder: Path) -> None:
     new.replace(link)
 
 
-def _remove_others(work: Path, folder: Path) -> None:
-    for other in work.glob(f"{_LINK}-*"):
-        if other != folder:
-            shutil.rmtree(other, ignore_errors=True)
+def _in_use(work: Path) -> Path | None:
+    try:
+        return work / os.readlink(work / _LINK)
+    except OSError:
+        return None
+
+
+def _others(work: Path, *kept: Path | None) -> list[Path]:
+    return [each for each in work.glob(f"{_LINK}-*") if each not in kept]
+
+
+def _remove(folder: Path) -> None:
+    """Remove an environment; where something of it stays, say why, for it takes room."""
+    with suppress(OSError):
+        (folder / _STAMP).unlink()  # first: what is half removed is not whole
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        shutil.rmtree(folder)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        where, why = error.filename or folder, error.strerror or error
+        _tell(f"{folder} can't be removed ({where}: {why}); as root: rm -r {folder}")
 
 
 def _of_the_system(error: OSError, work: str) -> str:
     if error.errno == errno.ENOSPC:
         return f"no space is left in {work}; free some"
-    where = error.filename or work
-    return f"{where}: {error.strerror or error}; the component's user must be able to write {work}"
+    problem = f"{error.filename or work}: {error.strerror or error}"
+    if error.errno in _NOT_OURS:
+        return f"{problem}; the component's user must be able to write {work}"
+    return f"{problem}; see to it, or remove {work}/{_LINK}* and install anew"
 
 
 def _tell(line: str) -> None:

@@ -6,6 +6,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+import sysconfig
 import zipfile
 from pathlib import Path
 
@@ -59,23 +60,38 @@ def stand_in(folder: Path, greeting: str = "counting") -> Path:
     )
     for part in ("greengrass-component", "recipes"):
         shutil.copytree(ROOT / part, folder / part, symlinks=True)
-    wheel = _wheel(folder / "index", "greeting", 'TEXT = "hello"\n')
-    digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
-    lock = folder / "constraints" / "component.txt"
-    lock.parent.mkdir()
-    lock.write_text(
-        f"greeting==1.0 ; sys_platform == 'linux' \\\n    --hash=sha256:{digest}\n"
+    wheel = _wheel(folder / "index", "greeting", "greeting.py", 'TEXT = "hello"\n')
+    (folder / "constraints").mkdir()
+    (folder / "constraints" / "component.txt").write_text(
+        f"greeting==1.0 ; sys_platform == 'linux' \\\n    --hash=sha256:{_digest(wheel)}\n"
         "another==1.0 ; python_full_version < '3.0' \\\n    --hash=sha256:00\n"
     )
     return folder
 
 
-def _wheel(folder: Path, name: str, code: str) -> Path:
+def with_packages_of_here(folder: Path) -> Path:
+    """Make a checkout of this edgetally whose packages are those that the tests run with.
+
+    They come in one wheel, which leads to where they are; it installs in a moment.
+    """
+    commit_of(ROOT, folder)
+    places = sorted({sysconfig.get_path(kind) for kind in ("purelib", "platlib")})
+    wheel = _wheel(folder / "index", "surroundings", "surroundings.pth", "\n".join(places) + "\n")
+    lock = folder / "constraints" / "component.txt"
+    lock.write_text(f"surroundings==1.0 \\\n    --hash=sha256:{_digest(wheel)}\n")
+    return folder
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _wheel(folder: Path, name: str, file: str, content: str) -> Path:
     folder.mkdir()
     info = f"{name}-1.0.dist-info"
     path = folder / f"{name}-1.0-py3-none-any.whl"
     with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr(f"{name}.py", code)
+        archive.writestr(file, content)
         archive.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
         wheel = "Wheel-Version: 1.0\nGenerator: t\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
         archive.writestr(f"{info}/WHEEL", wheel)

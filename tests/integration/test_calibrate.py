@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import yaml
 
+from disk_trouble import fill, small_disk
 from edgetally.cli import main
 
 if TYPE_CHECKING:
@@ -172,3 +173,21 @@ def test_what_cannot_work_is_told_in_one_line(
     assert words in told.err
     assert "secret" not in told.err
     assert not (folder / "calibration.png").exists()
+
+
+def test_on_a_full_disk_the_picture_that_was_there_stays_and_room_is_asked_for(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with small_disk() as disk:
+        fill(disk)
+        old = sorted(disk.iterdir())
+        calibrate("--source", "scene.png", "--output", str(disk / "new.png"), status=2)
+        assert sorted(disk.iterdir()) == old
+        assert "new.png: No space left on device; make room" in capsys.readouterr().err
+
+        (disk / "ballast").unlink()
+        calibrate("--source", "scene.png", "--output", str(disk / "new.png"))
+        known = (disk / "new.png").read_bytes()
+        fill(disk)
+        calibrate("--source", "scene.png", "--output", str(disk / "new.png"), status=2)
+        assert (disk / "new.png").read_bytes() == known

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from disk_trouble import fill, small_disk
+from disk_trouble import damage, fill, remount, small_disk
 from edgetally.counting.events import CountEvent
 from edgetally.counting.ledger import Storage
 
@@ -120,6 +120,10 @@ def test_the_history_tells_who_corrected_what(config: Path, tmp_path: Path) -> N
         assert done.stderr == f"edgetally: {said}\n"
 
 
+def is_in_memory(storage: Storage) -> bool:
+    return storage.state.state == "memory"
+
+
 @pytest.mark.parametrize(
     ("what", "options", "said"),
     [
@@ -179,6 +183,58 @@ def test_a_damaged_ledger_is_told_with_what_to_do(config: Path, tmp_path: Path) 
         done = inventory(what, config, *options)
         assert (done.returncode, done.stderr.count("\n")) == (1, 1)
         assert "it is damaged; start the service, it sets it aside" in done.stderr
+
+
+def test_pages_that_are_damaged_are_told_as_such(config: Path, tmp_path: Path) -> None:
+    with closing(Storage(tmp_path / "state", sites={"dock": "hall"})) as storage:
+        for _ in range(200):
+            count(storage, "in")
+    damage(tmp_path / "state" / "ledger.sqlite")
+    for what, *options in (("show",), ("history",), ("set", *BLUE, "--count", "4")):
+        done = inventory(what, config, *options)
+        assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+        assert "it is damaged; start the service, it sets it aside" in done.stderr
+
+
+def test_what_a_service_counts_in_memory_is_said_to_be_missing(
+    config: Path, tmp_path: Path
+) -> None:
+    with small_disk() as disk:
+        content = yaml.safe_load(config.read_text()) | {"storage": {"path": str(disk / "state")}}
+        config.write_text(yaml.safe_dump(content))
+        storage = Storage(disk / "state", sites={"dock": "hall"}, retry=0)
+        count(storage, "in")
+        assert printed("show", config)["note"] is None
+        ballast = fill(disk)
+        while not is_in_memory(storage):
+            count(storage, "in")
+        shown, told = inventory("show", config, "--json"), inventory("history", config)
+        assert "counts in memory alone" in json.loads(shown.stdout)["note"]
+        for done in (shown, told):
+            assert done.returncode == 0
+            assert done.stderr.startswith("note: the service that runs counts in memory alone")
+        (disk / "state" / "ledger.sqlite").unlink()
+        none = inventory("show", config)
+        assert none.returncode == 2
+        assert "no ledger yet; the service that runs counts in memory alone" in none.stderr
+        ballast.unlink()
+        storage.tend()
+        assert not is_in_memory(storage)
+        assert inventory("show", config).stderr == ""
+        storage.close()
+
+
+def test_a_ledger_on_a_disk_that_is_read_only_can_be_read(config: Path) -> None:
+    with small_disk() as disk:
+        content = yaml.safe_load(config.read_text()) | {"storage": {"path": str(disk / "state")}}
+        config.write_text(yaml.safe_dump(content))
+        inventory("set", config, *BLUE, "--count", "40")
+        remount(disk, "ro")
+        assert printed("show", config)["sites"]["hall"]["blue box"]["stock"] == 40
+        assert [record["count"] for record in printed("history", config)] == [40]
+        done = inventory("set", config, *BLUE, "--count", "41")
+        assert done.returncode == 1
+        assert "is on a disk that is read-only; make it writable" in done.stderr
 
 
 def test_a_site_that_is_not_there_is_told_beside_those_that_are(

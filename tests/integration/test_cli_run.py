@@ -91,7 +91,7 @@ def test_sighup_reads_the_file_anew(bundle: ModelBundle, tmp_path: Path) -> None
         device.write()
         device.process.send_signal(signal.SIGHUP)
         wait_until(lambda: "stateReason" not in device.newest("health"), "still told")
-        assert "what ran before goes on" in device.log.read_text()
+        assert "; the last good one is in force" in device.log.read_text()
 
 
 @pytest.mark.parametrize("arguments", [(), ("--greengrass", "--config", "x.yaml")])

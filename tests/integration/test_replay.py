@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -218,17 +219,93 @@ def test_a_class_that_a_line_names_need_not_have_been_seen(tmp_path: Path) -> No
     assert counted.cameras["dock"].lines == {"door": {"crate": {"in": 0, "out": 0}}}
 
 
-def test_weak_detections_of_messages_begin_nothing(tmp_path: Path, config: Path) -> None:
-    def message(index: int, score: float) -> dict[str, Any]:
-        box = {"xmin": 0.2, "ymin": 0.08 * index, "xmax": 0.3, "ymax": 0.08 * index + 0.2}
-        return {
-            "schema": "edgetally.detections/1",
-            "time": f"2026-05-01T10:00:{index // 5:02}.{index % 5 * 200:03}Z",
-            "camera": "dock",
-            "sequence": index + 1,
-            "detections": [{"class": "box", "score": score, "box": box}],
-        }
+def message(index: int, score: float = 0.9) -> dict[str, Any]:
+    """What a camera sees while somebody carries a box down, at 5 frames a second."""
+    box = {"xmin": 0.2, "ymin": 0.08 * index, "xmax": 0.3, "ymax": 0.08 * index + 0.2}
+    return {
+        "schema": "edgetally.detections/1",
+        "time": f"2026-05-01T10:00:{index // 5:02}.{index % 5 * 200:03}Z",
+        "camera": "dock",
+        "sequence": index + 1,
+        "detections": [{"class": "box", "score": score, "box": box}],
+    }
 
+
+@pytest.mark.parametrize(
+    ("cut", "note"),
+    [
+        ([10], "note: line 11 is cut short and left out\n"),
+        ([3, 10], "note: 2 lines are cut short and left out, the first is line 4\n"),
+    ],
+)
+def test_lines_of_messages_that_were_cut_short_are_left_out(
+    tmp_path: Path,
+    config: Path,
+    capsys: pytest.CaptureFixture[str],
+    cut: Sequence[int],
+    note: str,
+) -> None:
+    lines = [json.dumps(message(index)) for index in range(11)]
+    for index in cut:
+        lines[index] = lines[index][:60]
+    path = tmp_path / "messages.jsonl"
+    path.write_text("\n".join(lines))
+
+    status, out, err = run(capsys, path, "-c", config)
+
+    assert (status, err) == (0, note)
+    assert "dock, door: box: 1 in, 0 out" in out.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("{\n" + json.dumps(message(0)), "line 1 is no JSON object"),
+        (json.dumps(message(0)) + "\n{\n{\n", "2 of 3 lines are no JSON, the first is line 2"),
+        (json.dumps(manifest_line("a_1.jpg", [0.1])) + "\n{\n", "line 2 is no JSON object"),
+        (json.dumps(message(0)).encode("utf-16"), "is text in UTF-16; save it as UTF-8"),
+        (json.dumps(message(0)).encode("utf-16-be"), "is text in UTF-16; save it as UTF-8"),
+        (gzip.compress(b"{}"), "is compressed with gzip; unpack it"),
+    ],
+)
+def test_a_file_that_is_spoilt_or_of_another_format_is_refused(
+    tmp_path: Path, content: str | bytes, expected: str
+) -> None:
+    path = tmp_path / "input"
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+
+    with pytest.raises(InputError) as refusal:
+        read_recording(path, fps=5)
+
+    assert expected in str(refusal.value)
+
+
+def test_a_class_that_is_nowhere_in_the_recording_is_told(tmp_path: Path) -> None:
+    config = tmp_path / "replay.yaml"
+    content = CONFIG.replace("name: door", "name: door, classes: [crate, storage box]")
+    config.write_text(content.replace("name: room", "name: room, classes: [crate]"))
+    path = written(tmp_path / "output.manifest", carried("dock"))
+
+    counted = replay(read_recording(path, fps=5), load_replay_config(config))
+
+    assert counted.notes == (
+        "class 'crate' of line 'door' is nowhere in the recording; it has storage box",
+    )
+
+
+@pytest.mark.parametrize("fps", [0.3, 0.5, 1, 1.2, 5])
+def test_a_box_that_stands_in_each_frame_is_inside_at_any_frame_rate(
+    tmp_path: Path, config: Path, fps: float
+) -> None:
+    lines = [manifest_line(f"dock_{number}.jpg", [0.8]) for number in range(31)]
+    path = written(tmp_path / "output.manifest", lines)
+
+    counted = replay(read_recording(path, fps=fps), load_replay_config(config))
+
+    assert counted.cameras["dock"].zones == {"room": {"storage box": 1}}
+
+
+def test_weak_detections_of_messages_begin_nothing(tmp_path: Path, config: Path) -> None:
     for score, expected in ((0.45, 0), (0.55, 1)):
         path = written(tmp_path / "m.jsonl", [message(index, score) for index in range(11)])
         counted = replay(read_recording(path), load_replay_config(config))

@@ -38,13 +38,15 @@ def test_on_a_full_disk_it_counts_on_and_says_so_from_the_first(
         config = configured(bundle, tmp_path, storage={"path": str(disk / "state")})
         with pytest.raises(EdgetallyError, match=r"what was counted is lost: .*disk"):
             Service(config).run()
-    assert detections_in(tmp_path) == list(range(1, 13))
+    first, *later = detections_in(tmp_path)
+    assert first > 1e12  # the next run begins with 1
+    assert later == list(range(first + 1, first + 12))
     told = health_in(tmp_path)
     assert {health["storage"]["state"] for health in told} == {"memory"}
     assert "kept in memory" in told[0]["storage"]["reason"]
 
 
-def test_a_disk_that_became_read_only_keeps_the_numbers_going(
+def test_a_disk_that_became_read_only_gives_no_number_twice(
     bundle: ModelBundle, tmp_path: Path
 ) -> None:
     with small_disk(16) as disk:
@@ -54,8 +56,13 @@ def test_a_disk_that_became_read_only_keeps_the_numbers_going(
         with pytest.raises(EdgetallyError, match="what was counted is lost"):
             Service(config).run()
         remount(disk, "rw")
-    assert detections_in(tmp_path) == list(range(1, 25))
-    assert [health["storage"]["state"] for health in health_in(tmp_path)][-1] == "memory"
+        assert [health["storage"]["state"] for health in health_in(tmp_path)][-1] == "memory"
+        assert "is read-only; make it writable" in health_in(tmp_path)[-1]["stateReason"]
+        Service(config).run()
+    given = detections_in(tmp_path)
+    assert [*given[:12], *given[24:]] == list(range(1, 25))
+    assert given[12:24] == list(range(given[12], given[12] + 12))
+    assert given[12] > 1e12
 
 
 def test_a_damaged_ledger_is_set_aside_and_told(bundle: ModelBundle, tmp_path: Path) -> None:
@@ -70,6 +77,24 @@ def test_a_damaged_ledger_is_set_aside_and_told(bundle: ModelBundle, tmp_path: P
     first, *later = detections_in(tmp_path)
     assert first > 1e12  # what was given out before can't be read
     assert later == list(range(first + 1, first + 12))
+
+
+def test_what_was_set_aside_at_a_start_that_failed_is_told_at_the_next(
+    bundle: ModelBundle, tmp_path: Path
+) -> None:
+    state = tmp_path / "state"
+    Storage(state).close()
+    damage(state / FILE_NAME)
+    paths = {name: str(tmp_path / "missing.pem") for name in ("certificate", "privateKey")}
+    broker = {"type": "mqtt", "endpoint": "localhost", **paths}
+    with pytest.raises(EdgetallyError, match=r"missing\.pem"):
+        Service(configured(bundle, tmp_path, publish={"transports": [broker]})).run()
+    Service(configured(bundle, tmp_path)).run()
+    (aside,) = (path.name for path in state.glob("*.damaged-*Z"))
+    assert aside in health_in(tmp_path)[0]["storage"]["reason"]
+    told = len(health_in(tmp_path))
+    Service(configured(bundle, tmp_path)).run()
+    assert health_in(tmp_path)[told]["storage"] == {"state": "ok", "reason": None}
 
 
 @pytest.mark.skipif(not FULL.exists(), reason="needs Linux's /dev/full")

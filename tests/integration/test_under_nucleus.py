@@ -37,9 +37,9 @@ HEALTH = "edgetally/dock-1/health"
 class Device:
     """A nucleus, and the component on it."""
 
-    def __init__(self, nucleus: Nucleus) -> None:
+    def __init__(self, nucleus: Nucleus, folder: Path) -> None:
         self.nucleus = nucleus
-        self.component = UnderNucleus(link_to(nucleus), thing="dock-1")
+        self.component = UnderNucleus(link_to(nucleus), thing="dock-1", folder=folder)
         self.thread = threading.Thread(target=self._run, daemon=True)
         self.error: EdgetallyError | None = None
 
@@ -81,7 +81,7 @@ def running(folder: Path, configuration: dict[str, Any], kind: Kind = LITE) -> I
         "storage": {"path": str(folder / "state")},
     } | configuration
     with Nucleus(folder / "nucleus", [recipe(configuration)], kind=kind) as nucleus:
-        device = Device(nucleus)
+        device = Device(nucleus, folder / "state")
         device.thread.start()
         try:
             yield device

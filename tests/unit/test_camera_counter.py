@@ -202,6 +202,41 @@ def test_an_object_whose_first_box_lies_beyond_the_line_has_not_crossed_it(
     assert counted([[misplaced, *[stands] * 20]], fps=fps) == []
 
 
+@pytest.mark.parametrize("fps", [1, 2, 3, 5])
+@pytest.mark.parametrize("misplaced", [0.55, 0.65, 0.8])
+@pytest.mark.parametrize("stands", [0.15, 0.2, 0.3])
+def test_an_object_whose_second_box_lies_beyond_the_line_has_not_crossed_it(
+    fps: float, misplaced: float, stands: float
+) -> None:
+    """As if it had run in and on out of the picture; but it is seen to stand where it was."""
+    assert counted([[stands, misplaced, *[stands] * 20]], fps=fps) == []
+
+
+@pytest.mark.parametrize("speed", [0.3, 0.35, 0.4, 0.45])
+@pytest.mark.parametrize("first", [0.0, 0.1])
+def test_who_walks_through_a_picture_a_second_is_counted(speed: float, first: float) -> None:
+    way = np.arange(first, 1.0, speed).tolist()
+    assert [direction for _, direction in counted([way], fps=1)] == ["in"]
+
+
+@pytest.mark.parametrize(("fps", "speed"), [(2, 0.3), (2, 0.4), (3, 0.5), (5, 0.5)])
+def test_what_was_put_down_beyond_the_line_and_is_fetched_is_counted_both_ways(
+    fps: float, speed: float
+) -> None:
+    way = np.arange(0.0, 0.7, speed / fps).tolist()
+    there = [*way, *[0.7] * round(12 * fps), *way[::-1]]
+    assert [direction for _, direction in counted([there], fps=fps)] == ["in", "out"]
+
+
+@pytest.mark.parametrize("time", [float("nan"), float("inf"), float("-inf")])
+def test_a_time_that_is_no_number_is_refused_and_changes_nothing(time: float) -> None:
+    camera = counter()
+    camera.update(one(0.5, 0.7, 0), 0.0)
+    with pytest.raises(ValueError, match="no number of seconds"):
+        camera.update(one(0.5, 0.7, 0), time)
+    assert camera.update(one(0.5, 0.7, 0), 0.2).in_view["blue box"] == 1
+
+
 def test_a_minimum_stay_leaves_out_who_looks_in() -> None:
     way: list[float | None] = [*np.linspace(0.1, 0.5, 8), *[0.5] * 5, *np.linspace(0.5, 0.1, 8)]
     assert [direction for _, direction in counted([way])] == ["in", "out"]

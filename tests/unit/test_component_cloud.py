@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import stat
@@ -13,7 +14,7 @@ import pytest
 from edgetally.cli import main
 from edgetally.component.built import built_components
 from edgetally.component.calls import PrintedCalls, RealCalls
-from edgetally.component.deploying import Deployment, Target, deploy, watch
+from edgetally.component.deploying import NUCLEUS, Deployment, Target, deploy, watch
 from edgetally.component.publishing import publish
 from edgetally.errors import EdgetallyError, InputError
 
@@ -112,17 +113,32 @@ def test_a_component_is_published_with_its_artifacts_in_the_bucket(
     publish([component], "parts", RealCalls(), told.append, pause=lambda _: None)
     assert told == [f"{COUNTER} 0.1.0: published"]
     uris = [each["Artifacts"][0]["Uri"] for each in json.loads(recipe)["Manifests"]]
-    assert uris == [f"s3://parts/{COUNTER}/0.1.0/artifact.zip"] * 2
-    stored = boto3.client("s3").get_object(Bucket="parts", Key=f"{COUNTER}/0.1.0/artifact.zip")
+    digest = hashlib.sha256(COUNTER.encode()).hexdigest()[:16]
+    key = f"{COUNTER}/0.1.0/{digest}/artifact.zip"
+    assert uris == [f"s3://parts/{key}"] * 2
+    stored = boto3.client("s3").get_object(Bucket="parts", Key=key)
     assert stored["Body"].read() == COUNTER.encode()
 
 
-def test_a_version_that_is_published_already_is_refused_with_the_remedy(
+def test_a_version_that_is_published_already_is_told_and_the_others_are_published(
     build: Path, greengrass: Any
 ) -> None:
     greengrass.add_client_error("create_component_version", "ConflictException", "exists", 409)
-    with pytest.raises(InputError, match=r"is published already.*higher --version"):
+    greengrass.add_response("create_component_version", created("DEPLOYABLE"))
+    told: list[str] = []
+    with pytest.raises(InputError, match=rf"{COUNTER} 0.1.0 is published.*higher --version"):
+        publish(built_components(build).values(), "parts", RealCalls(), told.append)
+    assert told == [f"{MODEL} 2.0.0: published"]
+
+
+def test_what_is_published_again_overwrites_no_artifact_that_is_deployed(
+    build: Path, greengrass: Any
+) -> None:
+    for content in (b"first", b"second"):
+        (build / "artifacts" / COUNTER / "0.1.0" / "artifact.zip").write_bytes(content)
+        greengrass.add_response("create_component_version", created("DEPLOYABLE"))
         publish([built_components(build)[COUNTER]], "parts", RealCalls(), print)
+    assert boto3.client("s3").list_objects_v2(Bucket="parts")["KeyCount"] == 2
 
 
 def test_a_recipe_that_aws_finds_wrong_is_told_with_its_reason(
@@ -189,6 +205,36 @@ def test_a_deployment_keeps_what_else_the_target_has(build: Path, greengrass: An
         {COUNTER: "0.1.0", MODEL: "2.0.0"}, {COUNTER: {"cameras": []}}, from_defaults=True
     )
     assert deploy(deployment, Target("group", "docks"), RealCalls()) == ("mine", arn)
+
+
+def test_the_java_nucleus_is_told_to_fill_in_names_beside_what_it_was_told_before() -> None:
+    made: dict[str, Any] = {}
+
+    class Answering(PrintedCalls):
+        def make(self, service: str, operation: str, about: str, **given: Any) -> dict[str, Any]:
+            answers: dict[str, dict[str, Any]] = {
+                "list_deployments": {"deployments": [{"deploymentId": "former"}]},
+                "get_deployment": {
+                    "components": {
+                        NUCLEUS: {
+                            "componentVersion": "2.12.0",
+                            "configurationUpdate": {"merge": '{"logging": {"level": "DEBUG"}}'},
+                        }
+                    }
+                },
+            }
+            if operation == "create_deployment":
+                made.update(given)
+            return answers.get(operation, {})
+
+    versions = {COUNTER: "0.1.0", NUCLEUS: "2.14.0"}
+    deploy(Deployment(versions), Target("thing", "dock-1"), Answering(print))
+    nucleus = made["components"][NUCLEUS]
+    assert nucleus["componentVersion"] == "2.14.0"
+    assert json.loads(nucleus["configurationUpdate"]["merge"]) == {
+        "logging": {"level": "DEBUG"},
+        "interpolateComponentConfiguration": True,
+    }
 
 
 def test_a_thing_that_does_not_exist_is_named(greengrass: Any) -> None:
@@ -297,6 +343,12 @@ def test_a_configuration_that_the_service_would_refuse_is_not_deployed(
     options = ("--thing", "dock-1", "--config", config, "--build", build, "--dry-run")
     assert run("deploy", *options) == 2
     assert "did you mean 'fps'" in capsys.readouterr().err
+    config.write_text("model: {scoreThreshold: 0.6}\n")
+    assert run("deploy", *options) == 0  # a fleet's part; each device has its cameras
+    assert "accessControl" not in capsys.readouterr().out
+    config.write_text("publish: {thing: yard}\n")
+    assert run("deploy", *options) == 0
+    assert "edgetally/yard/health" in capsys.readouterr().out
     config.write_text("cameras: [{name: dock, source: 'test:', fps: 5}]\n")
     assert run("deploy", *options) == 0
     printed = capsys.readouterr().out

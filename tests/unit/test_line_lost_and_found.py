@@ -190,6 +190,23 @@ def test_another_size_is_another_object(size: float, expected: int) -> None:
     assert len(watched([LOST, FOUND], sizes=[0.1, size])) == expected
 
 
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        pytest.param(column(N, N, *[0.22] * 20), [], id="stands where the other was first"),
+        pytest.param(column(N, N, 0.22, 0.82), ["in", "in"], id="follows it the same way"),
+        pytest.param(column(N, N, 0.22, 0.3, 0.38), ["in"], id="comes slowly after it"),
+        pytest.param(column(*[N] * 12, *[0.22] * 20), ["in"], id="stands there much later"),
+        pytest.param(column(N, N, *[0.08] * 20), ["in"], id="stands beside"),
+    ],
+)
+def test_of_two_sightings_the_second_was_misplaced_where_another_stands_at_the_first(
+    found: Life, expected: list[str]
+) -> None:
+    crossings = watched([column(0.22, 0.82), found], kept=0.5)
+    assert [crossing.direction for crossing in crossings] == expected
+
+
 def test_one_that_is_given_up_at_once_is_found_again_nevertheless() -> None:
     assert len(watched([LOST, FOUND], kept=0.5)) == 1
 

@@ -28,6 +28,7 @@ _PAGE = (Path(__file__).parents[2] / "docs" / "messages.md").read_text(encoding=
 _EXAMPLES = [json.loads(text) for text in re.findall(r"```json\n(.*?)```", _PAGE, re.DOTALL)]
 _MESSAGES = [example for example in _EXAMPLES if "schema" in example]
 _REQUESTS = [example for example in _EXAMPLES if "schema" not in example]
+MILLISECONDS = 1_795_000_000_000  # since 1970
 _TOPIC = "edgetally/dock-1/inventory"
 
 
@@ -77,11 +78,34 @@ def test_the_table_names_every_topic() -> None:
     }
 
 
-def test_its_receiver_knows_the_totals_whatever_comes_twice_late_or_in_parts() -> None:
+def receiver_of_the_page() -> Any:
     (program,) = re.findall(r"```python\n(.*?)```", _PAGE, re.DOTALL)
     names: dict[str, Any] = {}
     exec(program, names)  # noqa: S102 - a page of our own
-    receiver = names["Receiver"]()
+    return names["Receiver"]()
+
+
+def test_its_receiver_knows_the_totals_through_runs_that_lost_what_they_had_in_memory() -> None:
+    """Each run goes on with the disk's numbers, or far beyond them in memory; some come late."""
+    receiver = receiver_of_the_page()
+    runs = [(1, 2, 3), (MILLISECONDS, MILLISECONDS + 1), (4, 5), (MILLISECONDS + 9_000_000,), (6,)]
+    time, before = 0, ""
+    for numbers in runs:
+        for number in numbers:
+            time += 1
+            body = inventory(number, time).to_json()
+            assert receiver.take(_TOPIC, body) is not None
+            assert receiver.inventory[_TOPIC] == json.loads(body)
+            assert receiver.take(_TOPIC, before or body) is None
+            assert receiver.inventory[_TOPIC] == json.loads(body)
+            before = body
+    late = inventory(MILLISECONDS + 2, 6).to_json()
+    assert receiver.take(_TOPIC, late) is not None
+    assert receiver.inventory[_TOPIC] == json.loads(before)
+
+
+def test_its_receiver_knows_the_totals_whatever_comes_twice_late_or_in_parts() -> None:
+    receiver = receiver_of_the_page()
     told = [inventory(number) for number in range(1, 6)]
     arriving = 2 * [part for message in told for part in parts_of(message.to_json(), 1500)]
     assert len(arriving) > 20
@@ -92,7 +116,7 @@ def test_its_receiver_knows_the_totals_whatever_comes_twice_late_or_in_parts() -
     assert receiver.inventory[_TOPIC] == whole[-1]
 
 
-def inventory(sequence: int) -> InventoryMessage:
+def inventory(sequence: int, time: int | None = None) -> InventoryMessage:
     names = [f"class {n}" for n in range(20)]
     stock = SiteStock(baseline=1, in_=sequence, out=0, stock=1 + sequence, seen=None, drift=None)
     camera = CameraInventory(
@@ -101,7 +125,7 @@ def inventory(sequence: int) -> InventoryMessage:
         in_view={},
     )
     return InventoryMessage(
-        time=utc(1_700_000_000 + sequence),
+        time=utc(1_700_000_000 + (time or sequence)),
         thing="dock-1",
         sequence=sequence,
         model=ModelReference(name="boxes", version="1", sha256="ab" * 32),

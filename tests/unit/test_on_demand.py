@@ -55,13 +55,19 @@ class Desk:
         self.answered = threading.Semaphore(0)
         self.storage = Storage(folder / "state", sites={"dock": "hall"}, clock=lambda: NOON)
         self.storage.register(["test"])
-        self.on_demand = OnDemand(
+        self._recorder = Recorder(config, bundle, self.storage, clock=lambda: NOON)
+        self._answers = Answers(config, bundle, self.storage)
+        self._max_rate = max_rate
+        self.on_demand = self.another()
+
+    def another(self) -> OnDemand:
+        return OnDemand(
             self.look,
-            Recorder(config, bundle, self.storage, clock=lambda: NOON),
-            Answers(config, bundle, self.storage),
+            self._recorder,
+            self._answers,
             ask_model=self.models_asked,
             sites=["hall"],
-            max_rate=max_rate,
+            max_rate=self._max_rate,
             notify=self.answered.release,
             clock=lambda: NOON,
             steady=lambda: self.now,
@@ -87,10 +93,10 @@ class Desk:
 
     def ask(self, body: bytes | dict[str, Any]) -> None:
         given = body if isinstance(body, bytes) else json.dumps(body).encode()
-        self.on_demand.inference("", given)
+        self.on_demand.hear("inference", given)
 
     def set(self, **content: Any) -> None:
-        self.on_demand.correction("", json.dumps(content).encode())
+        self.on_demand.hear("correction", json.dumps(content).encode())
 
     def wait(self, answers: int) -> None:
         for _ in range(answers):
@@ -244,7 +250,7 @@ def test_garbage_gets_one_answer_each_that_the_schema_allows(
         desk.start()
     desk.now += 1
     before = desk.storage.newest()
-    (desk.on_demand.correction if is_correction else desk.on_demand.inference)("", body)
+    desk.on_demand.hear("correction" if is_correction else "inference", body)
     desk.wait(1)
     answers = desk.storage.pending("test", 100, after=before)
     topic = RESPONSES if is_correction else RESULTS
@@ -260,11 +266,24 @@ def test_what_is_heard_after_the_end_is_left_alone(desk: Desk) -> None:
     assert desk.told(RESULTS) == []
 
 
+def test_what_was_heard_and_not_answered_is_left_to_the_next_in_order(desk: Desk) -> None:
+    for number in range(3):
+        desk.ask({"requestId": f"r-{number}", "camera": "dock"})
+    left = desk.on_demand.close(0)
+    assert not desk.on_demand.hear("inference", b"{}")
+    desk.on_demand = desk.another()
+    desk.ask({"requestId": "r-3", "camera": "dock"})
+    desk.on_demand.start(left)
+    desk.wait(4)
+    told = desk.told(RESULTS)
+    assert [each["requestId"] for each in told] == ["r-0", "r-1", "r-2", "r-3"]
+
+
 def test_another_model_is_asked_for_and_the_answer_says_whether_it_came(desk: Desk) -> None:
     desk.start()
     for request_id, model in (("m-1", "previous"), ("m-2", "boxes-9")):
-        desk.on_demand.model("", json.dumps({"requestId": request_id, "model": model}).encode())
-    desk.on_demand.model("", b'{"requestId": "m-3", "model": 3}')
+        desk.on_demand.hear("model", json.dumps({"requestId": request_id, "model": model}).encode())
+    desk.on_demand.hear("model", b'{"requestId": "m-3", "model": 3}')
     desk.wait(5)  # two are told once more when they are answered at once
     first, second, third = desk.told(MODELS)
     assert (first["requestId"], first["accepted"]) == ("m-1", True)

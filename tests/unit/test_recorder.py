@@ -234,6 +234,13 @@ def test_a_correction_of_what_is_not_there_is_refused(recorder: Recorder) -> Non
     assert recorder.correct(Recount("hall", "blue box", 4, "mia")).count == 4
 
 
+def test_what_to_do_about_the_storage_is_not_cut_off() -> None:
+    reason = f"ledger /{'deep/' * 50}ledger.sqlite: it is full; make sure that the disk has room"
+    broken = storage_health(StorageState("memory", reason))
+    well = outbox_health(OutboxStatus(0, 0, {}, None), {})
+    assert state_reason({}, well, broken) == reason
+
+
 def test_health_says_what_threatens_the_counts_first() -> None:
     outbox = outbox_health(
         OutboxStatus(waiting=2, bytes=900, dropped={"health": 1}, oldest_age=3.0),

@@ -75,10 +75,12 @@ def test_a_correction_is_asked_for() -> None:
 @pytest.mark.parametrize(
     ("body", "code", "said"),
     [
-        (b"", "malformed", "no JSON"),
+        (b"", "malformed", "no JSON: it is empty"),
+        (b"{a: 1}", "malformed", "a key must stand in double quotes .line 1, column 2."),
+        (b'{"camera": nul}', "malformed", "what stands there is no value .line 1"),
         (b"\xff\xfe", "malformed", "no JSON"),
         (b"[" * 100_000, "malformed", "no JSON"),
-        (b'{"requestId": "r-1"', "malformed", "no JSON"),
+        (b'{"requestId": "r-1", "requestId": "r-2"', "malformed", "no JSON: it ends too soon"),
         (b'{"camera": "dock", "scoreThreshold": NaN}', "malformed", "no JSON"),
         (b'"camera"', "malformed", "no JSON object"),
         (b"{}", "malformed", "one of filePath, camera and imageBase64"),
@@ -114,6 +116,24 @@ def test_a_refusal_carries_the_id_of_what_it_refuses() -> None:
     of_several = b'{"requestId": "r-1", "requestId": "r-2", "camera": "a"}'
     with pytest.raises(RefusedRequestError, match="'requestId' stands twice"):
         parse_inference(of_several, new_id)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"requestId": "r-1"',
+        b'{"requestId": "r-1", "camera": "a", "scoreThreshold": NaN}',
+        b'{"scoreThreshold": NaN, "requestId": "r-1"}',
+        b'{"requestId": "r-1", "camera": "a"} x',
+        b'{"requestId": "r-1", "camera": "\\ud800"}',
+        b'{"requestId" : "r-1", "camera": "a",}',
+        b'{"camera": "a\xff", "requestId": "r\\u002d1"}',
+    ],
+)
+def test_a_refusal_of_what_is_no_json_carries_the_id_that_stands_in_it(body: bytes) -> None:
+    with pytest.raises(RefusedRequestError, match="no JSON") as refused:
+        parse_inference(body, new_id)
+    assert refused.value.request_id == "r-1"
 
 
 def test_a_request_of_nothing_but_keys_is_read_in_little_time() -> None:

@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +24,7 @@ from locked_folder import locked_folder
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+MILLISECONDS = 1_000_000_000_000  # since 1970, which numbers jump to in memory
 NAMED = re.compile(r"ledger\.sqlite\.damaged-\d{4}-\d\d-\d\dT\d{6}Z")
 
 
@@ -58,13 +60,17 @@ def told(storage: Storage | Ledger, transport: str = "file") -> list[int]:
     return [int(m.body.split()[1]) for m in storage.pending(transport, 1000)]
 
 
-def assert_complete(folder: Path, number: int) -> None:
-    """The file holds all that was counted, once, and goes on with the next number."""
+def assert_complete(folder: Path, number: int, *, jumped: bool = False) -> None:
+    """The file holds all that was counted, once, and goes on with the next number.
+
+    jumped: as some was counted in memory.
+    """
     ledger = Ledger(folder)
     assert counted(ledger) == number
     assert ledger.stock()["site"]["blue box"].count == number
     with ledger.transaction() as entry:
-        assert entry.next_sequence("dock/events") == number + 1
+        following = entry.next_sequence("dock/events")
+        assert following > MILLISECONDS if jumped else following == number + 1
     ledger.close()
 
 
@@ -132,10 +138,13 @@ def test_a_disk_that_fills_up_ends_nothing_and_all_is_written_when_it_has_room_a
     assert storage.state == StorageState("ok", None)
     assert counted(storage) == number + 5
     count(storage)
-    in_memory = (number, number + 1)  # the first two that were put in there
-    assert told(storage) == [n for n in range(1, number + 7) if n not in in_memory]
+    numbers = told(storage)
+    assert numbers[: number - 1] == list(range(1, number))
+    third, *later = numbers[number - 1 :]  # the first two that were put in there were delivered
+    assert third > MILLISECONDS
+    assert later == list(range(third + 1, third + 5))
     storage.close()
-    assert_complete(full_disk / "state", number + 6)
+    assert_complete(full_disk / "state", number + 6, jumped=True)
 
 
 def test_what_is_in_memory_at_the_end_is_written_if_there_is_room(full_disk: Path) -> None:
@@ -148,7 +157,7 @@ def test_what_is_in_memory_at_the_end_is_written_if_there_is_room(full_disk: Pat
     ballast.unlink()
     storage.close()
     assert not is_in_memory(storage)
-    assert_complete(full_disk / "state", number)
+    assert_complete(full_disk / "state", number, jumped=True)
 
 
 def test_a_disk_that_is_full_from_the_start_is_used_once_it_has_room(full_disk: Path) -> None:
@@ -163,9 +172,10 @@ def test_a_disk_that_is_full_from_the_start_is_used_once_it_has_room(full_disk: 
     steady.now += 11
     storage.tend()
     assert not is_in_memory(storage)
-    assert told(storage) == [1, 2]
+    first, second = told(storage)
+    assert second == first + 1
     storage.close()
-    assert_complete(full_disk / "state", 2)
+    assert_complete(full_disk / "state", 2, jumped=True)
 
 
 def test_a_disk_that_becomes_read_only_ends_nothing(full_disk: Path) -> None:
@@ -184,7 +194,7 @@ def test_a_disk_that_becomes_read_only_ends_nothing(full_disk: Path) -> None:
     storage.tend()
     assert not is_in_memory(storage)
     storage.close()
-    assert_complete(full_disk / "state", 4)
+    assert_complete(full_disk / "state", 4, jumped=True)
 
 
 def test_a_folder_that_may_not_be_written_is_no_end() -> None:
@@ -314,8 +324,99 @@ def test_a_transaction_that_reached_the_disk_though_its_end_failed_is_counted_on
         assert counted(storage) == 3
         count(storage)
         other.execute("ROLLBACK")
+    first, second = told(storage)[-2:]
     storage.close()
-    assert_complete(tmp_path, 4)
+    storage = Storage(tmp_path)
+    storage.register(["file"])
+    assert told(storage) == [1, 2, first, second]  # number 3 is nobody's any more
+    storage.close()
+    assert_complete(tmp_path, 4, jumped=True)
+
+
+def test_what_is_lost_with_the_memory_leaves_its_numbers_to_no_other(full_disk: Path) -> None:
+    """The next run's events would else be taken for repeats of those that were told before."""
+    in_memory: list[int] = []
+    for mode in ("rw", "ro", "rw", "ro", "rw"):
+        remount(full_disk, mode)
+        storage = Storage(full_disk / "state")
+        storage.register(["file"])
+        count(storage, 5)
+        if mode == "rw":
+            on_disk = told(storage)
+        else:
+            in_memory += told(storage)[-5:]
+        storage.close()
+        assert is_in_memory(storage) is (mode == "ro")
+    assert on_disk == list(range(1, 16))
+    assert len({*in_memory, *on_disk}) == 25
+
+
+def test_a_device_whose_clock_was_never_set_numbers_from_where_no_other_does() -> None:
+    """Its clock begins at the same time whenever it is switched on."""
+    with locked_folder() as folder:
+        numbers = set[int]()
+        for _ in range(3):
+            storage = Storage(folder / "state", clock=lambda: 60.0)
+            storage.register(["file"])
+            count(storage)
+            numbers |= {*told(storage)}
+            storage.close()
+    assert len(numbers) == 3
+    assert all(MILLISECONDS <= number < 1.6e12 for number in numbers)
+
+
+def test_a_folder_in_the_ledgers_place_is_refused(tmp_path: Path) -> None:
+    (tmp_path / FILE_NAME).mkdir()
+    with pytest.raises(InputError, match=r"ledger\.sqlite is a folder; move it away"):
+        Storage(tmp_path)
+
+
+def test_a_disk_that_is_read_only_is_told_as_such(full_disk: Path) -> None:
+    Storage(full_disk / "state").close()
+    remount(full_disk, "ro")
+    storage = Storage(full_disk / "state")
+    assert f"{full_disk / 'state'} is on a disk that is read-only" in str(storage.state.reason)
+    storage.close()
+
+
+def test_a_ledger_that_may_not_be_written_is_told_as_such() -> None:
+    with tempfile.TemporaryDirectory() as parent:
+        folder = Path(parent, "state")
+        Storage(folder).close()
+        for path, mode in ((Path(parent), 0o755), (folder, 0o555), (folder / FILE_NAME, 0o444)):
+            path.chmod(mode)
+        said = f"{folder} may not be written by the user that runs this; let it"
+        with locked_folder(), pytest.raises(EdgetallyError, match=said):
+            Ledger(folder)
+        folder.chmod(0o755)
+
+
+def test_what_was_set_aside_is_told_until_there_is_somebody_to_tell(tmp_path: Path) -> None:
+    """As where the transports can't be opened, and the service ends."""
+    (tmp_path / FILE_NAME).write_text("This is not a database. " * 100)
+    storage = Storage(tmp_path)
+    reason = storage.state.reason
+    assert "it is set aside as" in str(reason)
+    storage.close()
+    storage = Storage(tmp_path)
+    assert storage.state == StorageState("ok", reason)
+    storage.register(["file"])
+    storage.tend()
+    storage.close()
+    storage = Storage(tmp_path)
+    assert storage.state == StorageState()
+    storage.close()
+
+
+def test_an_empty_file_is_no_ledger_yet(tmp_path: Path) -> None:
+    (tmp_path / FILE_NAME).touch()
+    with pytest.raises(InputError, match="there is no ledger; start the service once"):
+        Ledger(tmp_path, beside=True)
+    storage = Storage(tmp_path)
+    count(storage)
+    assert storage.state == StorageState()
+    storage.close()
+    assert_complete(tmp_path, 1)
 
 
 _FIRST = """

@@ -37,6 +37,30 @@ def test_a_box_that_is_carried_through_keeps_its_id_at_any_frame_rate(
     assert [ids[0] for ids in found[1:]] == [1] * (len(frames) - 1)
 
 
+@pytest.mark.parametrize("fps", [0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1, 1.2, 1.5, 2, 5, 15, 30])
+@pytest.mark.parametrize("size", [0.05, 0.1, 0.2, 0.4])
+@pytest.mark.parametrize("is_at_edge", [False, True])
+def test_a_box_that_stands_is_believed_at_its_second_sighting_at_any_frame_rate(
+    fps: float, size: float, is_at_edge: bool
+) -> None:
+    y = 1 - size / 2 if is_at_edge else 0.5
+    frames: Frames = [(number / fps, [(0.5, y, size, 0.95, 0)]) for number in range(20)]
+    assert follow(frames) == [[-1], *[[1]] * 19]
+
+
+@pytest.mark.parametrize("fps", [0.4, 0.6, 0.8, 1, 1.2, 1.5, 2])
+@pytest.mark.parametrize("seed", range(4))
+def test_a_slow_camera_believes_what_trembles_at_the_edge_at_its_second_sighting(
+    fps: float, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    frames: list[tuple[float, list[Seen]]] = []
+    for number in range(12):
+        x, y = np.array([0.5, 0.92]) + rng.normal(0, 0.006, 2)
+        frames.append((number / fps, [(x, y, 0.2 * np.exp(rng.normal(0, 0.04)), 0.95, 0)]))
+    assert follow(frames) == [[-1], *[[1]] * 11]
+
+
 @pytest.mark.parametrize("fps", [1, 2, 5, 10, 30])
 @pytest.mark.parametrize("seed", range(4))
 def test_a_standing_box_keeps_its_id_through_misses_of_two_seconds_at_any_frame_rate(

@@ -5,22 +5,24 @@ from __future__ import annotations
 import shutil
 import time
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
+from disk_trouble import fill, small_disk
 from edgetally.bundle import ModelBundle, sha256_of
 from edgetally.config import Config, parse_config
 from edgetally.errors import EdgetallyError
 from edgetally.service.first_model import first_model
 from edgetally.service.model_exchange import ModelExchange
 from edgetally.service.model_in_use import ModelInUse
+from edgetally.service.model_record import ModelRecord
 from edgetally.service.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from edgetally.service.model_in_use import LoadedModel
 
@@ -334,6 +336,16 @@ def test_a_model_that_is_gone_after_a_restart_gives_way_to_the_deployed_one(desk
     shutil.rmtree(desk.work / "models" / "boxes-1")
     desk.start()
     assert desk.version == "2"
+
+
+def test_a_record_that_a_full_disk_does_not_take_leaves_nothing_behind() -> None:
+    with small_disk() as disk:
+        ModelRecord(path="current").write(disk)
+        ballast = fill(disk)
+        ModelRecord(path="other").write(disk)
+        ballast.unlink()
+        assert [path.name for path in disk.iterdir()] == ["model.json"]
+        assert ModelRecord.read(disk, Path("current")).path == "current"
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"path": 3}', "\0"])

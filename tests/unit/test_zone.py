@@ -178,6 +178,30 @@ def test_what_stands_in_view_from_the_start_is_there_at_once_and_never_entered()
     assert told == []
 
 
+@pytest.mark.parametrize("fps", [0.2, 1, 2, 5])
+def test_what_a_slow_camera_misses_at_first_stood_there_from_the_start(fps: float) -> None:
+    occupied, told = watched([INSIDE] * 4, [N, *[INSIDE] * 3], fps=fps)
+    if fps >= 1:
+        assert [inside[0] for inside in occupied] == [0, 1, 2, 2]
+        assert told == []
+    else:  # five seconds later it may well have come
+        assert kinds(told) == [("entered", 5.0, 0.0)]
+
+
+@pytest.mark.parametrize("fps", [1, 2])
+@pytest.mark.parametrize("dwell", [0.5, 1.0])
+def test_two_frames_alone_are_no_dwell(fps: float, dwell: float) -> None:
+    """What stands on the border shows on either side in one or two frames of a slow camera."""
+    way = [OUTSIDE, OUTSIDE, *[INSIDE, INSIDE, OUTSIDE] * 6, *[INSIDE] * 4]
+    _, told = watched(way, fps=fps, dwell=dwell)
+    assert kinds(told) == [("entered", 20 / fps, 0.0)]
+
+
+def test_a_zone_without_a_dwell_takes_each_frame_at_its_word() -> None:
+    _, told = watched([OUTSIDE, OUTSIDE, INSIDE, OUTSIDE], fps=1, dwell=0)
+    assert kinds(told) == [("entered", 2.0, 0.0), ("left", 3.0, 1.0)]
+
+
 def test_who_comes_in_at_the_start_enters_nevertheless() -> None:
     occupied, told = watched([OUTSIDE, OUTSIDE, *[INSIDE] * 4])
     assert [inside[0] for inside in occupied] == [0, 0, 0, 0, 0, 1]

@@ -11,13 +11,10 @@ from typing import TYPE_CHECKING, Literal
 
 from edgetally.capture.connection import Connection
 from edgetally.capture.frame import Frame
-from edgetally.capture.login import find_login
 from edgetally.capture.loss import reason_of_loss
+from edgetally.capture.planned_camera import plan_camera
 from edgetally.capture.reconnecting import reconnect_delay
-from edgetally.capture.redaction import redact
 from edgetally.capture.sampling import EveryFrame, PacingTime, Sampler, sampler
-from edgetally.capture.source import Source, SourceSettings
-from edgetally.capture.sources import PlannedSource, plan_source
 from edgetally.capture.state import CameraCounters, CameraState
 from edgetally.capture.view import viewed
 from edgetally.errors import InputError
@@ -26,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import TracebackType
 
+    from edgetally.capture.source import Source
+    from edgetally.capture.sources import PlannedSource
     from edgetally.config import CameraConfig
 
 _log = logging.getLogger(__name__)
@@ -199,26 +198,13 @@ class Camera:
     def planned(self) -> PlannedSource:
         """Return what the source asks for, without opening it; InputError as in `start`."""
         try:
-            self._plan = self._plan or self._planned()
+            self._plan = self._plan or plan_camera(self._config, self._secret, self._note_full)
         except InputError as error:
             raise InputError(f"camera {self.name}: {error}") from None
         return self._plan
 
-    def _planned(self) -> PlannedSource:
-        config = self._config
-        plan = plan_source(config.source, SourceSettings.of(config))
-        if config.secret_arn is None and config.credentials_file is None:
-            return plan
-        return PlannedSource(plan.shown, plan.can_be_lost, self._log_in)
-
-    def _log_in(self) -> Source:
-        """Open a URL with its user and password, as they are now."""
-        try:
-            login = find_login(self._config, self._secret)
-        except InputError as error:
-            raise InputError(f"{redact(self._config.source)}: {error}") from None
-        self._full_source = login.put_into(self._config.source.strip())
-        return plan_source(self._full_source, SourceSettings.of(self._config)).open()
+    def _note_full(self, source: str) -> None:
+        self._full_source = source
 
     def start(self) -> None:
         """Begin; whether a camera is there shows later, in `state`.

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import stat
+import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from edgetally.errors import EdgetallyError, InputError
+from edgetally.ordinary_file import open_ordinary
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,14 +60,23 @@ def find_login(config: CameraConfig, secret: Callable[[str], str] | None) -> Log
 
 def _login_in(path: Path) -> Login:
     try:
-        with path.open("rb") as file:
-            if stat.S_IMODE(path.stat().st_mode) & 0o077:
-                raise InputError(f"credentials file {path} may be read by others; chmod 600 {path}")
+        with open_ordinary(path, _LARGEST) as file:
+            _refuse_seen(os.fstat(file.fileno()), path)
             content = file.read(_LARGEST + 1)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "no path"
-        raise InputError(f"credentials file {path}: {reason}") from None
+    except OSError as error:
+        raise InputError(f"credentials file {path}: {error.strerror}") from None
     return _login_of(content.decode(errors="replace"), f"credentials file {path}")
+
+
+def _refuse_seen(status: os.stat_result, path: Path) -> None:
+    user = os.geteuid()
+    if status.st_uid not in (user, 0):
+        raise InputError(
+            f"credentials file {path} belongs to another user ({status.st_uid}); run as that one, "
+            f"or chown {user} {path}"
+        )
+    if status.st_mode & 0o077:
+        raise InputError(f"credentials file {path} may be read by others; chmod 600 {path}")
 
 
 def _login_of(text: str, where: str) -> Login:

@@ -7,12 +7,13 @@ import time
 from typing import TYPE_CHECKING
 
 from edgetally.capture.connection import Connection
-from edgetally.capture.source import SourceSettings
-from edgetally.capture.sources import plan_source
+from edgetally.capture.planned_camera import plan_camera
 from edgetally.capture.view import viewed
 from edgetally.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from edgetally.capture.frame import Image
     from edgetally.capture.source import Source
     from edgetally.config import CameraConfig
@@ -22,15 +23,15 @@ _MOST_LOOKED_AT = 100  # images of a file that begins with a black title
 _WARMING_UP = 1.0  # seconds in which a camera finds its exposure
 
 
-def take_still(config: CameraConfig) -> Image:
+def take_still(config: CameraConfig, secret: Callable[[str], str] | None = None) -> Image:
     """Return the first picture of a camera in which something is to be seen, turned and masked.
 
     A live one gets a second to find its exposure. Where all is flat, the latest picture is taken.
     InputError where the source does not open or gives no picture in time.
+    secret: as `find_login` wants it.
     """
     # A folder is looked at as it is now; with `watch` an empty one would be waited for.
-    source = config.model_copy(update={"watch": False})
-    plan = plan_source(source.source, SourceSettings.of(source))
+    plan = plan_camera(config.model_copy(update={"watch": False}), secret)
     still = _Still()
     changed = threading.Condition()
     connection = Connection(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
@@ -92,7 +94,10 @@ def _chosen(source: str | None, config: Path | None, name: str | None) -> Camera
 def _with_source(camera: CameraConfig, source: str) -> CameraConfig:
     if not source.strip() or "\0" in source:
         raise InputError("--source is empty; give a camera index, a device, a URL or a file")
-    return camera.model_copy(update={"source": source})
+    # The camera's password is for its own source alone.
+    is_its_own = source.strip() == camera.source.strip()
+    login = {} if is_its_own else {"secret_arn": None, "credentials_file": None}
+    return camera.model_copy(update={"source": source, **login})
 
 
 def _refuse_output(output: Path, source: str | None) -> None:
@@ -111,7 +116,15 @@ def _write(picture: Image, output: Path) -> None:
     import cv2  # noqa: PLC0415 - takes long to load
 
     _, encoded = cv2.imencode(output.suffix.lower(), picture)
+    place = output.resolve()
+    aside = place.with_name(f".partial-{os.getpid()}{place.suffix}")
     try:
-        output.write_bytes(encoded.tobytes())
+        try:
+            aside.write_bytes(encoded.tobytes())
+            aside.replace(place)
+        finally:
+            aside.unlink(missing_ok=True)
     except OSError as error:
-        raise InputError(f"--output {output}: {error.strerror}; name a writable file") from None
+        is_full = error.errno in {errno.ENOSPC, errno.EDQUOT}
+        remedy = "make room" if is_full else "name a file that can be written"
+        raise InputError(f"--output {output}: {error.strerror}; {remedy}") from None

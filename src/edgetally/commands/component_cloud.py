@@ -10,7 +10,7 @@ import typer
 from edgetally.component.built import BuiltComponent, built_components
 from edgetally.component.calls import Calls, PrintedCalls, RealCalls
 from edgetally.component.configuring import configuration_update
-from edgetally.component.deploying import Deployment, Target, watch
+from edgetally.component.deploying import NUCLEUS, Deployment, Target, watch
 from edgetally.component.deploying import deploy as create_deployment
 from edgetally.component.local import deploy_here
 from edgetally.component.publishing import publish as publish_components
@@ -67,6 +67,14 @@ def deploy(
             help="NAME or NAME=VERSION to deploy; may be repeated. Default: all of the build."
         ),
     ] = None,
+    java_nucleus: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            help="Version of the Java nucleus on the devices, which is then told to fill in the "
+            "thing's name in our policies; needed once for each target.",
+            metavar="VERSION",
+        ),
+    ] = None,
     on_failure: Annotated[
         Literal["rollback", "do-nothing"],
         typer.Option(help="What a device does where the deployment fails on it."),
@@ -95,6 +103,8 @@ def deploy(
         raise InputError("--from-defaults goes with --config; give the configuration")
     built = built_components(build)
     versions = _versions(built, component)
+    if java_nucleus is not None:
+        versions[NUCLEUS] = java_nucleus
     merge = _merge(config, built)
     if merge and COUNTER not in versions:
         raise InputError(f"--config is of {COUNTER}, which is not deployed; add --component")

@@ -15,6 +15,7 @@ import typer
 from edgetally.commands.records import record_as_dict, record_as_line, shown_time
 from edgetally.config import load_config
 from edgetally.counting.ledger import Ledger, LedgerError, OutboxBounds
+from edgetally.counting.ledger.beside import opened_to_read
 from edgetally.counting.ledger.folder import Folder, FolderInUseError
 from edgetally.errors import EdgetallyError, InputError
 from edgetally.messaging.messages import ModelReference
@@ -34,6 +35,7 @@ inventory = typer.Typer(
     help="Show the stock of each site, correct it, and tell who did.",
     no_args_is_help=True,
 )
+_COUNTS_ELSEWHERE = "the service that runs counts in memory alone, its log says why"
 ConfigOption = Annotated[
     Path, typer.Option("--config", "-c", help="The configuration that the service runs.")
 ]
@@ -51,16 +53,15 @@ def show(config: ConfigOption, site: SiteOption = None, as_json: JsonOption = Fa
     Example: edgetally inventory show --config edgetally.yaml
     """
     settings = load_config(config)
-    with _ledger(settings) as ledger:
+    with _reading(settings) as (ledger, note):
         stock, seen = ledger.stock(), ledger.seen()
     levels = stock_levels(_sites(settings), (), stock, seen.counts)
     if site is not None:
         _check_site(site, levels)
         levels = {site: levels[site]}
     if as_json:
-        typer.echo(
-            json.dumps({"seenAt": shown_time(seen.time), "sites": _as_dict(levels)}, indent=2)
-        )
+        shown = {"seenAt": shown_time(seen.time), "note": note, "sites": _as_dict(levels)}
+        typer.echo(json.dumps(shown, indent=2))
     else:
         _show(levels, seen)
 
@@ -95,7 +96,7 @@ def set_(
     model = ModelReference.of(bundle)
     by_message = f"a running service also takes it by message, on {topics.inventory_set}"
     try:
-        with _ledger(settings, begins=True) as ledger, ledger.transaction() as entry:
+        with _writing(settings) as ledger, ledger.transaction() as entry:
             made = correct(entry, recount, time.time(), topics, model)
     except FolderInUseError:
         raise EdgetallyError(
@@ -129,7 +130,7 @@ def history(
     """
     settings = load_config(config)
     records: list[Record] = []
-    with _ledger(settings) as ledger:
+    with _reading(settings) as (ledger, _):
         stock = ledger.stock()
         with suppress(UnicodeEncodeError):  # a name that is no text, which nothing has
             if everything:
@@ -148,27 +149,49 @@ def history(
 
 
 @contextmanager
-def _ledger(settings: Config, *, begins: bool = False) -> Iterator[Ledger]:
-    """Open the ledger, beside a service that may be running.
+def _reading(settings: Config) -> Iterator[tuple[Ledger, str | None]]:
+    """Open the ledger to read it; beside it, what has to be known of what it tells, also printed.
 
-    begins: make one where there is none yet.
+    The folder need not be writable.
     """
     folder = Folder(settings.storage.path)
+    with _told(folder):
+        note = _COUNTS_ELSEWHERE if folder.is_left() else None
+        if note is not None and not folder.file.exists():
+            raise InputError(f"{folder.file}: there is no ledger yet; {note}")
+        with closing(opened_to_read(folder)) as ledger:
+            if note is not None:
+                typer.echo(f"note: {note}; this is what the disk has", err=True)
+            yield ledger, note
+
+
+@contextmanager
+def _writing(settings: Config) -> Iterator[Ledger]:
+    """Open the ledger, beside a service that may be running; make one where there is none yet."""
+    folder = Folder(settings.storage.path)
     outbox = settings.publish.outbox
-    is_new = False
     try:
-        is_new = begins and not (folder.file.exists() and folder.file.stat().st_size)
-        if is_new:
-            folder.take()
-        with closing(
-            Ledger(
-                folder.path,
-                sites={camera.name: camera.site for camera in settings.cameras},
-                bounds=OutboxBounds(max_bytes=outbox.max_bytes, max_age=outbox.max_age),
-                beside=not is_new,
-            )
-        ) as ledger:
-            yield ledger
+        with _told(folder):
+            is_new = not (folder.file.exists() and folder.file.stat().st_size)
+            if is_new:
+                folder.take()
+            with closing(
+                Ledger(
+                    folder.path,
+                    sites={camera.name: camera.site for camera in settings.cameras},
+                    bounds=OutboxBounds(max_bytes=outbox.max_bytes, max_age=outbox.max_age),
+                    beside=not is_new,
+                )
+            ) as ledger:
+                yield ledger
+    finally:
+        folder.leave()
+
+
+@contextmanager
+def _told(folder: Folder) -> Iterator[None]:
+    try:
+        yield
     except LedgerError as error:
         if not error.damaged:
             raise
@@ -177,8 +200,6 @@ def _ledger(settings: Config, *, begins: bool = False) -> Iterator[Ledger]:
         raise InputError(
             f"storage folder {folder.path}: {error.strerror}; give a writable folder"
         ) from None
-    finally:
-        folder.leave()
 
 
 def _sites(settings: Config) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Optional
 
@@ -39,6 +40,13 @@ def nucleus(
     kind: Annotated[
         Literal["lite", "java"], typer.Option("--as", help="Which nucleus to be like.")
     ] = "lite",
+    interpolate: Annotated[
+        bool,
+        typer.Option(
+            "--interpolate",
+            help="With --as java: set interpolateComponentConfiguration, as lite always does.",
+        ),
+    ] = False,
     thing: Annotated[str, typer.Option(help="The device's name in AWS IoT.")] = "stand-in",
     user: Annotated[
         Optional[str],  # noqa: UP045
@@ -101,8 +109,9 @@ def nucleus(
         signal.signal(number, end)
     updates = _read_updates(merge) if merge is not None else {}
     cloud = _cloud(broker, root_ca, certificate, private_key, thing)
+    like = replace(KINDS[kind], interpolates=interpolate or KINDS[kind].interpolates)
     with Nucleus(
-        root, recipe, kind=KINDS[kind], thing=thing, cloud=cloud, user=user, show=_show
+        root, recipe, kind=like, thing=thing, cloud=cloud, user=user, show=_show
     ) as running:
         if serve_only:
             for path in recipe:

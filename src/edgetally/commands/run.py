@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 from edgetally.config import load_config
+from edgetally.config.model import StorageConfig
 from edgetally.errors import EdgetallyError, InputError
 
 if TYPE_CHECKING:
@@ -69,7 +70,10 @@ def _run_under_nucleus() -> None:
     link = NucleusLink.from_environment()
     from edgetally.service.under_nucleus import UnderNucleus  # noqa: PLC0415 - loads OpenCV
 
-    component = UnderNucleus(link, thing=os.environ.get("AWS_IOT_THING_NAME", ""))
+    # Where the ledger is, if nothing else is configured: a wrong configuration does not tell.
+    folder = StorageConfig().path
+    thing = os.environ.get("AWS_IOT_THING_NAME", "")
+    component = UnderNucleus(link, thing=thing, folder=folder)
     _stop_with(component.stop)
     component.run()
 

@@ -14,14 +14,15 @@ _THING = "{iot:thingName}"
 _OUR_SECRETS = "arn:*:secretsmanager:*:*:secret:edgetally/*"
 
 
-def access_control(prefix: str) -> dict[str, Any]:
-    """Return the policies for topics with this first part, of whichever thing it runs on.
+def access_control(prefix: str, thing: str = _THING) -> dict[str, Any]:
+    """Return the policies for topics with this first part, of this thing; else of whichever it is.
 
     Local policies know `*`, those of AWS IoT Core the wildcards of MQTT. Secrets are those whose
     name begins with "edgetally/".
     """
-    local, cloud = _said(prefix, "*"), _said(prefix, "+")
-    heard, echoes = _heard(prefix), [Topics(prefix, _THING).events("+")]
+    topics = Topics(prefix, thing)
+    local, cloud = _said(topics, "*"), _said(topics, "+")
+    heard, echoes = _heard(topics), [topics.events("+")]
     return {
         _LOCAL: {
             **_policy("pubsub:publish", "Tell other components.", "PublishToTopic", local),
@@ -40,21 +41,19 @@ def access_control(prefix: str) -> dict[str, Any]:
     }
 
 
-def _said(prefix: str, any_: str) -> list[str]:
+def _said(topics: Topics, any_: str) -> list[str]:
     """Return what is published to; any_: what stands for any name, such as a camera's."""
-    topics = Topics(prefix, _THING)
     return [
         topics.detections(any_),
         topics.events(any_),  # of stock, too
         topics.inventory,
-        f"{prefix}/{_THING}/{any_}/response",
+        f"{topics.prefix}/{topics.thing}/{any_}/response",
         topics.health,
         topics.loopback,
     ]
 
 
-def _heard(prefix: str) -> list[str]:
-    topics = Topics(prefix, _THING)
+def _heard(topics: Topics) -> list[str]:
     return [topics.inventory_set, topics.inference_request, topics.model_set, topics.loopback]
 
 

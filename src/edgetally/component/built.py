@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -31,7 +32,7 @@ class BuiltComponent:
     @property
     def files(self) -> tuple[Path, ...]:
         """Its artifacts; each is there."""
-        return tuple(self.artifacts / self.name / self.version / name for name in self._names())
+        return tuple(self._file(name) for name in self._names())
 
     @property
     def default_configuration(self) -> Mapping[str, Any]:
@@ -44,12 +45,22 @@ class BuiltComponent:
         """Return the recipe with its artifacts in a bucket, where `key` places them."""
         recipe: dict[str, Any] = json.loads(json.dumps(self.recipe))
         for artifact in _artifacts(recipe):
-            artifact["Uri"] = f"s3://{bucket}/{self.key(_file_name(artifact))}"
+            artifact["Uri"] = f"s3://{bucket}/{self.key(self._file(_file_name(artifact)))}"
         return recipe
 
-    def key(self, file_name: str) -> str:
-        """Return the key of an artifact in the bucket."""
-        return f"{self.name}/{self.version}/{file_name}"
+    def key(self, file: Path) -> str:
+        """Return the key of an artifact in the bucket.
+
+        It names the content: devices refuse an artifact that has changed since it was published.
+        """
+        with file.open("rb") as content:
+            digest = hashlib.sha256()
+            while block := content.read(1 << 20):
+                digest.update(block)
+        return f"{self.name}/{self.version}/{digest.hexdigest()[:16]}/{file.name}"
+
+    def _file(self, name: str) -> Path:
+        return self.artifacts / self.name / self.version / name
 
     def _names(self) -> list[str]:
         """Return the artifacts' file names, each once: platforms may share one."""

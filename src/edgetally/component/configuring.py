@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from edgetally.component.access_control import access_control
 from edgetally.component.nucleus_lite import fitting
-from edgetally.config import Config, parse_config
+from edgetally.config import parse_config
+from edgetally.config.publish import PublishConfig
 from edgetally.config.reading import read_yaml
 from edgetally.errors import InputError
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _POLICY = "accessControl"  # Greengrass's own key beside ours
+_USUAL = PublishConfig()
 
 
 def merged(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
@@ -39,12 +41,14 @@ def configuration_update(path: Path, default: Mapping[str, Any]) -> dict[str, An
         raise InputError(f"configuration {path}: expected keys such as cameras")
     whole = merged(default, change)
     whole.pop(_POLICY, None)
-    config = parse_config(whole, str(path))
+    config = parse_config(whole, str(path), needs_cameras=False)
     try:
         json.dumps(change, allow_nan=False)
     except (TypeError, ValueError):
         raise InputError(f"configuration {path}: holds what JSON can't; use plain values") from None
-    prefix = config.publish.topic_prefix
-    if prefix != Config.model_fields["publish"].default.topic_prefix and _POLICY not in change:
-        change[_POLICY] = access_control(prefix)
+    names = {"prefix": config.publish.topic_prefix}
+    if config.publish.thing != _USUAL.thing:
+        names["thing"] = config.publish.thing
+    if names != {"prefix": _USUAL.topic_prefix} and _POLICY not in change:
+        change[_POLICY] = access_control(**names)
     return fitting(change)

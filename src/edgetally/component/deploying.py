@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 FailurePolicy = Literal["rollback", "do-nothing"]
 
+NUCLEUS = "aws.greengrass.Nucleus"
+"""The Java nucleus, which is a component itself; lite is aws.greengrass.NucleusLite."""
+
 _PAUSE = 5.0  # seconds
 _WELL = {"SUCCEEDED", "COMPLETED"}
 _ILL = {"FAILED", "TIMED_OUT", "CANCELED", "REJECTED"}
@@ -72,6 +75,8 @@ def deploy(deployment: Deployment, target: Target, calls: Calls) -> tuple[str, s
         components[name] = _component(
             version, components.get(name, {}), deployment.merge.get(name), deployment
         )
+    if NUCLEUS in components:
+        components[NUCLEUS] = _with_names_filled_in(components[NUCLEUS])
     policy = "ROLLBACK" if deployment.on_failure == "rollback" else "DO_NOTHING"
     created = calls.make(
         "greengrassv2",
@@ -167,6 +172,17 @@ def _component(
             update["reset"] = [""]  # a JSON pointer to the whole
         component["configurationUpdate"] = update
     return component
+
+
+def _with_names_filled_in(nucleus: Mapping[str, Any]) -> dict[str, Any]:
+    """Let the Java nucleus fill in `{iot:thingName}` in policies, which it does not by itself.
+
+    Source: AWS's page on the nucleus, interpolateComponentConfiguration; its default is false.
+    """
+    update = dict(nucleus.get("configurationUpdate", {}))
+    merge = json.loads(update.get("merge") or "{}")
+    update["merge"] = json.dumps({**merge, "interpolateComponentConfiguration": True})
+    return {**nucleus, "configurationUpdate": update}
 
 
 def _devices(target: Target, arn: str, calls: Calls) -> list[str]:

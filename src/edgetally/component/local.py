@@ -47,6 +47,8 @@ def deploy_here(
         tell(shlex.join(command))
         return
     _run(command, tell)
+    if is_lite:
+        tell("queued; journalctl -f -u ggl.core.ggdeploymentd shows how it goes")
 
 
 def _program() -> tuple[str, bool]:
@@ -114,7 +116,7 @@ def _run(command: Sequence[str], tell: Callable[[str], None]) -> None:
         raise EdgetallyError(f"{command[0]}: {error.strerror}; is it yours to run?") from None
     except subprocess.TimeoutExpired:
         raise EdgetallyError(f"{command[0]} does not end after {_SECONDS:.0f} s") from None
-    for line in ended.stdout.splitlines():
+    for line in (ended.stdout + ended.stderr * (not ended.returncode)).splitlines():
         tell(line)
     if ended.returncode:
         reason = " ".join(ended.stderr.split()[-40:]) or f"exit status {ended.returncode}"

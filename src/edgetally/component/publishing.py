@@ -30,16 +30,18 @@ def publish(
 ) -> None:
     """Upload the artifacts, create the components' versions, wait until they can be deployed.
 
-    A version is published once; InputError where it is there already.
+    A version is published once: InputError names those that were there already, after the others
+    were published.
     """
     if not _BUCKET.fullmatch(bucket):
         raise InputError(
             f"{bucket!r} is no name of a bucket; give --bucket the name alone, without s3://"
         )
+    present = []
     for component in components:
         about = f"component {component.name} {component.version}"
         for file in component.files:
-            calls.upload(file, bucket, component.key(file.name))
+            calls.upload(file, bucket, component.key(file))
         recipe = json.dumps(component.with_artifacts_at(bucket), indent=2)
         try:
             created = calls.make(
@@ -48,12 +50,16 @@ def publish(
         except InputError as error:
             if "ConflictException" not in str(error):
                 raise
-            raise InputError(
-                f"{about} is published already, and a version never changes; "
-                "build with a higher --version"
-            ) from None
+            present.append(f"{component.name} {component.version}")
+            continue
         _wait(created, about, calls, pause)
-        tell(f"{component.name} {component.version}: published")
+        if created:
+            tell(f"{component.name} {component.version}: published")
+    if present:
+        raise InputError(
+            f"{', '.join(present)} is published already, and a version never changes; where it "
+            "shall, build it with a higher --version, else publish the others with --component"
+        )
 
 
 def _wait(

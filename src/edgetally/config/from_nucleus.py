@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 from edgetally.config.fields import Section, sections_in
 from edgetally.config.model import Config
-from edgetally.config.reading import parse_config
+from edgetally.config.reading import of_device, parse_config
 from edgetally.errors import InputError
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def config_of_nucleus(content: Mapping[str, Any], thing: str) -> Config:
         publish.setdefault("transports", _TRANSPORTS)
         if thing:
             publish.setdefault("thing", thing)
-    return parse_config(plain, ORIGIN, needs_cameras=False)
+    return of_device(parse_config(plain, ORIGIN, needs_cameras=False), ORIGIN)
 
 
 def how_to_tell(content: Mapping[str, Any], thing: str) -> Config:

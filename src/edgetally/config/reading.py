@@ -30,13 +30,7 @@ def load_config(path: Path) -> Config:
 
     Relative paths in the file are meant from the working folder.
     """
-    config = parse_config(read_yaml(path), str(path))
-    if any(camera.name == ANY_CAMERA for camera in config.cameras):
-        raise InputError(
-            f"configuration {path}: a camera named {ANY_CAMERA!r} serves edgetally replay alone; "
-            "give it a name"
-        )
-    return config
+    return of_device(parse_config(read_yaml(path), str(path)), str(path))
 
 
 def load_replay_config(path: Path, *, needs_sources: bool = False) -> Config:
@@ -97,6 +91,16 @@ def parse_config(content: object, origin: str, *, needs_cameras: bool = True) ->
         raise InputError(f"configuration {origin}: a number has too many digits") from None
     if needs_cameras and not config.cameras:
         raise InputError(f"configuration {origin}: cameras: expected at least 1 entries")
+    return config
+
+
+def of_device(config: Config, origin: str) -> Config:
+    """Return a configuration that a device may run; InputError where replays alone may."""
+    if any(camera.name == ANY_CAMERA for camera in config.cameras):
+        raise InputError(
+            f"configuration {origin}: a camera named {ANY_CAMERA!r} serves edgetally replay alone; "
+            "give it a name"
+        )
     return config
 
 

@@ -36,6 +36,9 @@ _NOISE = 0.003  # of a centre: standard deviation in 0-1 of the frame
 _NOISE_BY_SIZE = 0.05  # more by so much of the box's size
 _NOISE_AT_EDGE = 0.1
 _IN_PLACE = 0.3  # IoU
+# Seconds between two frames in which a newcomer may go so far that its motion explains nothing:
+# not even that it stands.
+_LONG_GAP = 0.6
 _EDGE = 0.01
 _TINY = 1e-300
 _FOUND = (1 - _MISSED) / _MISSED
@@ -105,17 +108,21 @@ def possible_pairs(
     is_confident: Bools,
     *,
     max_reach: float,
+    gap: float,
     silence: float,
 ) -> Pairs:
     """Return which pairs are possible; each costs less than 0.
 
     boxes: those of `found`; is_confident: [M], whether it may begin a track, too.
-    max_reach: furthest from where an object was expected; silence: seconds after which only what
-    still lies in its place is known again.
+    max_reach: furthest from where an object was expected; gap: seconds since the frame before;
+    silence: seconds after which only what still lies in its place is known again.
     """
     motions = expected.motions
     is_late = motions.waited > silence
+    may_lie = gap > _LONG_GAP or is_late.any()
     reach = motions.reach(_NOISE + _NOISE_AT_EDGE * expected.sizes, _LEAST)
+    if may_lie:
+        reach = np.maximum(reach, expected.sizes)
     reach = np.minimum(np.where(is_late, expected.sizes, reach), max_reach)
     rows, columns = _within(motions.position, reach, boxes.centres)
     (x, y), (found_x, found_y) = motions.position.T, boxes.centres.T
@@ -131,13 +138,19 @@ def possible_pairs(
     is_cut = is_cut[rows] | boxes.is_cut[columns]
     values = growth / np.where(is_cut, _GROWTH_AT_EDGE, _GROWTH)
     values -= np.log(likelihood * likeness * odds + _TINY)
-    if is_late.any():
-        overlap = overlaps(expected.corners[rows], boxes.corners[columns])
-        in_place = overlap * math.log(_SLIP) - np.log(likeness)
-        in_place[overlap < _IN_PLACE] = np.inf
-        values = np.where(is_late[rows], in_place, values)
+    values[is_late[rows]] = np.inf
+    if may_lie:
+        values = np.minimum(values, _lying(expected, boxes, rows, columns, likeness))
     some = ((values < 0) & (growth <= _MAX_GROWTH)).nonzero()[0]
     return Pairs(rows[some], columns[some], values[some], turned[some])
+
+
+def _lying(expected: Expected, boxes: Boxes, rows: Rows, columns: Rows, likeness: Floats) -> Floats:
+    """What each pair costs if the object lies where it was expected, [P]; infinite if not there."""
+    overlap = overlaps(expected.corners[rows], boxes.corners[columns])
+    costs = overlap * math.log(_SLIP) - np.log(likeness)
+    costs[overlap < _IN_PLACE] = np.inf
+    return np.asarray(costs)
 
 
 def _within(places: Floats, reach: Floats, centres: Floats) -> tuple[Rows, Rows]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from typing import TYPE_CHECKING
 
 from edgetally.counting.events import CameraUpdate, CountEvent, ZoneEvent
@@ -89,12 +90,15 @@ class CameraCounter:
         *,
         rested: float = 0.0,
     ) -> CameraUpdate:
-        """Take the detections of one frame at `time` (seconds, never going back).
+        """Take the detections of one frame at `time` (seconds, finite, never going back).
 
+        ValueError for another time; nothing is changed then.
         confident: bool [N], the rows that may begin tracks; absent: as `TrackerSettings` says.
         rested: seconds so far in which nothing moved, so that no frame was looked at, and which
         are in no time: tracks do not grow old in them, but what stands in a zone stays there.
         """
+        if not math.isfinite(time):
+            raise ValueError(f"the time of a frame is {time}, which is no number of seconds")
         tracked = self._tracker.update(detections, time, confident)
         tracks = self._tracker.tracks
         events = [

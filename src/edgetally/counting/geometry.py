@@ -34,6 +34,14 @@ class Border:
         """Return how far a point lies from the line or its extension; negative: on side OUT."""
         return self.normal[0] * point[0] + self.normal[1] * point[1] - self._offset
 
+    def distance_of(self, box: Box, anchor: Anchor) -> float:
+        """Return the distance of a box's anchor; the quickest way, as it is asked most often."""
+        if anchor != "centre":
+            return self.distance(anchor_of(box, anchor))
+        xmin, ymin, xmax, ymax = box
+        across, down = self.normal
+        return across * ((xmin + xmax) / 2) + down * ((ymin + ymax) / 2) - self._offset
+
     def reaches(self, point: Vector) -> bool:
         """Tell whether a point beside the line lies between its ends."""
         return 0 <= dot(self._along, minus(point, self._start)) <= self._length

@@ -61,12 +61,17 @@ class _Followed:
         return min(((far, lost) for lost, far in self.may_be.items()), default=(0.0, 0))
 
     def see(self, track: Track, rested: float) -> None:
-        """Note what is new of the track."""
-        self.passage.track = track
+        """Take what is new of the track, or note it while it waits."""
+        self.passage.track, self.passage.is_over = track, False
         fresh = min(track.hits - self.taken, len(track.path))
         self.taken = track.hits
+        if fresh == 1 and not self.waiting and not self.may_be:
+            self.passage.take(track.path[-1], rested)
+            return
         if fresh:
             self.waiting += [(sighting, rested) for sighting in track.path[-fresh:]]
+        if not self.may_be:
+            self.pass_on()
 
     def moved_to(self, passage: Passage, rested: float) -> _Followed:
         """Follow it at another line, from what is known of its way."""
@@ -90,7 +95,8 @@ class LineCounter:
     enough alone; one in the band speaks against it. So trembling on the line or turning back there
     counts nothing, nor does a misplaced box. A single sighting on either side is believed where
     the motion bears it out, because a fast box is not seen more often; but of two sightings the
-    first was misplaced where another track begins at the second, as one that left is not there.
+    first was misplaced where another track begins at the second, as one that left is not there,
+    and the second was misplaced where another track then begins at the first, and stands there.
     The way must lead through the line itself, not through its extension. A track that is unseen for
     a while keeps its side. What hardly a confident detection made counts when the track is trusted,
     or never.
@@ -152,16 +158,14 @@ class LineCounter:
             if followed is None:
                 followed = self._followed[track_id] = self._begun(track)
             followed.see(track, rested)
-            if not followed.may_be:
-                followed.pass_on()
-        for track_id, followed in self._followed.items():
-            followed.passage.is_over = track_id not in current
-        self._rejoin()
+        for track_id in self._followed.keys() - current.keys():
+            self._followed[track_id].passage.is_over = True
+        wanted = self._rejoin()
         crossings: list[Crossing] = []
-        wanted = {lost_id for followed in self._followed.values() for lost_id in followed.may_be}
         for track_id, followed in [*self._followed.items()]:
             passage = followed.passage
-            crossings += passage.counted()
+            if passage.has_found:
+                crossings += passage.counted()
             if passage.is_over and track_id not in wanted and _is_gone(followed, time):
                 del self._followed[track_id]
                 is_there = self._is_there(passage.track)
@@ -186,13 +190,17 @@ class LineCounter:
         return [crossing for crossing in crossings if crossing.class_id in self._class_ids]
 
     def _is_there(self, lost: Track) -> bool:
-        """Whether one of its class was found, soon after it was lost, where it was seen last."""
-        last = lost.path[-1]
+        """Whether one of its class shows that it has not left.
+
+        Found soon after it was lost, where it was seen last; or where it was seen before, and
+        standing there, as another that comes the same way does not.
+        """
+        last, before = lost.path[-1], lost.path[-2:-1]
         return any(
-            _may_be(lost, other.track)
-            and other.first.time - last.time <= LONGEST_GAP
-            and displacement(last, other.first) < math.inf
+            _is_at(last, other.first)
+            or any(_is_at(one, other.first) and _is_at(one, other.track.path[-1]) for one in before)
             for other in self._followed.values()
+            if _may_be(lost, other.track) and other.first.time - last.time <= LONGEST_GAP
         )
 
     def _begun(self, track: Track) -> _Followed:
@@ -207,8 +215,11 @@ class LineCounter:
             may_be={lost_id: far for far, lost_id in nearest if far < math.inf},
         )
 
-    def _rejoin(self) -> None:
-        """Let each track that waits go on, as another one or as itself, once that is known."""
+    def _rejoin(self) -> set[int]:
+        """Let each track that waits go on, as another one or as itself, once that is known.
+
+        Return the lost ones that others may still be.
+        """
         waiting = [followed for followed in self._followed.values() if followed.may_be]
         while waiting:
             for found in waiting:
@@ -217,6 +228,7 @@ class LineCounter:
             for found in sorted(ready, key=lambda found: found.nearest):
                 self._go_on(found)
             waiting = [found for found in waiting if found.waiting] if ready else []
+        return {lost_id for found in self._followed.values() for lost_id in found.may_be}
 
     def _leave_out_who_is_there(self, found: _Followed) -> None:
         """Forget those that it can't be: who was seen again, or went on as another one."""
@@ -266,9 +278,13 @@ def _farness(lost: _Followed, found: Sighting) -> float:
     return far
 
 
+def _is_at(place: Sighting, found: Sighting) -> bool:
+    return displacement(place, found) < math.inf
+
+
 def _goes_on(lost: _Followed, found: Sequence[Sighting]) -> bool:
     """Whether it is the one that was lost: by its motion, or as it stays where that one stayed."""
-    if lost.passage.is_staying and displacement(lost.track.path[-1], found[0]) < math.inf:
+    if lost.passage.is_staying and _is_at(lost.track.path[-1], found[0]):
         return True
     return goes_on(lost.track.path, found)
 

@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from edgetally.counting.continuation import latest_motion
+from edgetally.counting.continuation import LONGEST_GAP, latest_motion
 from edgetally.counting.crossing import Change, Crossing
 from edgetally.counting.geometry import (
     Border,
@@ -31,9 +31,10 @@ _BAND_PER_TREMBLE = 4.0  # standard deviations
 _LARGEST_TREMBLE = 0.5  # of the box's size
 _AGREEMENT = 0.25
 _BELIEVED = 1.0  # a single sighting can't say more for a side
+_DEEPEST = 1 + _BELIEVED  # bands from the line: further on every sighting says the same
 _ROUNDING = 1e-6  # seconds, or 0-1 of the frame
 _OUT_OF_VIEW = 1.0  # seconds from the edge, at most, from where who is lost has left
-_MAX_STEP = 0.5  # seconds for which a last motion is carried on
+_MAX_STEP = 0.5  # seconds for which a last motion is carried on, or to the next frame
 _STEPS = 1.5  # frames, likewise; frames come unevenly
 _ENOUGH = 8  # sightings, from which on nobody asks in how many frames
 _FAIR_SHARE = 0.3  # of the frames
@@ -86,12 +87,18 @@ class Passage:
         self._anchor = line.anchor
         self._dead_band = line.dead_band
         self._min_stay = line.min_stay
+        self._deep = _DEEPEST * max(line.dead_band, _ROUNDING)
         self._state = _State()
 
     @property
     def side(self) -> int:
         """Where it is settled: 1 IN, -1 OUT, 0 not known."""
         return self._state.side
+
+    @property
+    def has_found(self) -> bool:
+        """Whether there are changes of sides that count as soon as the track may."""
+        return bool(self._state.unsure)
 
     @property
     def has_uncounted(self) -> bool:
@@ -118,13 +125,16 @@ class Passage:
     def take(self, sighting: Sighting, rested: float) -> None:
         """Take the next sighting; rested: seconds that are not in its time."""
         state, box = self._state, sighting.box
-        distance, before = self._border.distance(anchor_of(box, self._anchor)), state.distance
+        distance, before = self._border.distance_of(box, self._anchor), state.distance
         state.distance = distance
         state.tremble.see(sighting.time, distance)
+        if self._goes_on_here(distance, before, box):
+            state.latest.append(sighting)
+            return
         if before is not None and (before < 0) != (distance < 0):
             share = before / (before - distance)
             state.through = self._between(state.latest[-1], sighting, share)
-        depth = distance / self._band(box)
+        depth = self._depth(distance, box)
         if not state.side and abs(depth) > 1:
             state.side, state.since = (1 if depth > 0 else -1), sighting
         here, there = _evidence(depth * state.side), _evidence(-depth * state.side)
@@ -161,7 +171,7 @@ class Passage:
         """Decide what is under way, because the object is gone; return what counts of it.
 
         is_cut_off: it is the video that ended, not the track. is_there: one like it was found
-        where it was seen last.
+        where it was seen last, or stands where it was before.
         """
         state = self._state
         returned = bool(state.far)
@@ -205,13 +215,29 @@ class Passage:
 
     def _step(self, before: Sighting, after: Sighting) -> float:
         """Seconds until the next frame, in which a motion between two sightings is carried on."""
-        return min(after.time - before.time, _STEPS * self._pace.interval, _MAX_STEP)
+        interval = self._pace.interval
+        longest = min(max(_MAX_STEP, interval), LONGEST_GAP)
+        return min(after.time - before.time, _STEPS * interval, longest)
 
-    def _band(self, box: Box) -> float:
-        """How far from the line an object may be on neither side."""
+    def _goes_on_here(self, distance: float, before: float | None, box: Box) -> bool:
+        """Whether all is as it was: a quick answer, as most objects are far from most lines.
+
+        Deep in the side where it is settled a sighting says nothing new, however it trembles.
+        """
+        state = self._state
+        if not state.is_believed or state.far or state.staying is not None or before is None:
+            return False
+        deep = max(self._deep, box[2] - box[0], box[3] - box[1])
+        return distance * state.side >= deep and before * state.side > 0
+
+    def _depth(self, distance: float, box: Box) -> float:
+        """How far beyond the line a sighting is, in bands, in which it is on neither side."""
         size = size_of(box)
+        least = max(self._dead_band, _BAND_PER_SIZE * size, _ROUNDING)
+        if abs(distance) >= _DEEPEST * max(least, _LARGEST_TREMBLE * size):
+            return _DEEPEST if distance > 0 else -_DEEPEST
         trembles = min(_BAND_PER_TREMBLE * self._state.tremble.deviation, _LARGEST_TREMBLE * size)
-        return max(self._dead_band, _BAND_PER_SIZE * size, trembles, _ROUNDING)
+        return distance / max(least, trembles)
 
     def _change_sides(self, rested: float) -> None:
         state, first = self._state, self._state.far[0]
@@ -235,7 +261,7 @@ class Passage:
         if not self._came_credibly():
             return False
         if is_there and not state.is_believed:
-            return False  # it stands where it should have left: what it was before was misplaced
+            return False  # it stands where it should have left: its other sighting was misplaced
         far, last = state.far[0], state.approach[-1]
         if len(state.approach) == 2 and not self._agree(
             self._speed(state.approach[0], last), self._speed(last, far), -state.side

@@ -121,7 +121,7 @@ class Tracker:
         found = Sightings(detections, boxes, confident, time)
         rows, others, overlap = overlapping(boxes.corners)
         usable = self._usable(found, rows, others, overlap > settings.duplicate_overlap)
-        owners, turned = self._matched(found, usable)
+        owners, turned = self._matched(found, usable, gap)
         was_seen, waited = following.is_seen.copy(), following.motions.waited.copy()
         owned = (owners >= 0).nonzero()[0]
         following.is_seen[:] = False
@@ -163,7 +163,9 @@ class Tracker:
         if gap > 0:
             self._interval += _HABIT * (min(gap, _LONGEST_INTERVAL) - self._interval)
 
-    def _matched(self, found: Sightings, usable: NDArray[np.bool_]) -> tuple[Rows, Floats]:
+    def _matched(
+        self, found: Sightings, usable: NDArray[np.bool_], gap: float
+    ) -> tuple[Rows, Floats]:
         """The row that each detection continues, -1 for none: confident ones choose first.
 
         With it, how likely each tells that the object did otherwise than expected.
@@ -185,6 +187,7 @@ class Tracker:
             found.detections,
             found.is_confident,
             max_reach=self._settings.max_reach,
+            gap=gap,
             silence=self._patience(self._settings.rest_gap),
         )
         chosen = _assigned(pairs, (usable & found.is_confident)[pairs.columns])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from edgetally.counting.frame_pace import FramePace
 from edgetally.counting.geometry import Vector, anchor_of
 
 if TYPE_CHECKING:
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from edgetally.counting.track import Track
 
 _START = 0.5  # seconds: who is in view by then was there before
+_START_FRAMES = 3.0  # likewise, because a detector misses what is there in one or two of them
+_LONGEST_INTERVAL = 1.0  # seconds; slower cameras are no reason to wait longer
+_DWELL_FRAMES = 1.5  # more than two neighbouring ones: those may be misplaced by their jitter
 _ROUNDING = 1e-6  # seconds
 _INSIDE_VIEW = 1e-6  # a box that the frame's edge cuts off is inside a zone that ends there
 
@@ -62,12 +66,13 @@ class _Presence:
 class Zone:
     """Counts the tracks whose anchor is in a polygon.
 
-    A track has entered or left when it is seen to have stayed so for the dwell; the time of that
-    is when it first was there. One that is not seen stays where it was, and leaves, as of its
-    latest sighting, when it ends. What stands inside from the first half second on counts as soon
-    as it is believed; nothing is told of it, because it did not enter. Therefore, for each class,
-    the occupancy always is what stood there, plus `entered`, less `left`. A track inside whose
-    class changes leaves as the one and enters as the other.
+    A track has entered or left when it is seen to have stayed so for the dwell, which, if there is
+    one, is longer than from one frame to the next; the time of that is when it first was there. One
+    that is not seen stays where it was, and leaves, as of its latest sighting, when it ends. What
+    stands inside from the first half second or the first frames on counts as soon as it is
+    believed; nothing is told of it, because it did not enter. Therefore, for each class, the
+    occupancy always is what stood there, plus `entered`, less `left`. A track inside whose class
+    changes leaves as the one and enters as the other.
 
     Where a polygon's edges cross, a point is inside if a way out of it crosses an odd number of
     them, as pictures are filled. Of what touches the edge of the frame, the anchor is in the view.
@@ -82,6 +87,7 @@ class Zone:
         self._loitering = zone.loitering
         self._class_ids = _counted(zone, classes)
         self._presences: dict[int, _Presence] = {}
+        self._pace = FramePace()
         self._began: float | None = None
         self._older: frozenset[int] = frozenset()
 
@@ -111,6 +117,7 @@ class Zone:
         A track that is no longer among them has ended. rested: seconds so far in which nothing
         moved, and which are in no time.
         """
+        self._pace.frame(time)
         if self._began is None:
             self._began = time
         now = _Moment(time, rested)
@@ -138,11 +145,26 @@ class Zone:
                 presence.since = now
         elif all(self._holds(anchor_of(sighting.box, self._anchor)) for sighting in track.path):
             first = _Moment(track.first_seen, now.rested)
-            if self._began is not None and track.first_seen - self._began <= _START:
+            if self._is_start(track.first_seen):
                 presence.since = first
             else:
                 presence.changed = first
         return presence
+
+    def _is_start(self, time: float) -> bool:
+        """Whether what was in view at a time was there before the zone was watched."""
+        if self._began is None:
+            return False
+        start = max(_START, _START_FRAMES * self._interval)
+        return time - self._began <= start + _ROUNDING
+
+    @property
+    def _interval(self) -> float:
+        return min(self._pace.interval, _LONGEST_INTERVAL)
+
+    @property
+    def _least_dwell(self) -> float:
+        return max(self._dwell, _DWELL_FRAMES * self._interval) if self._dwell else 0.0
 
     def _reclassified(self, presence: _Presence, track: Track, now: _Moment) -> list[Stay]:
         told, since = [], presence.since
@@ -157,7 +179,7 @@ class Zone:
             presence.changed = None
             return self._loiters(presence, track, now)
         changed = presence.changed = presence.changed or now
-        if now.seconds_since(changed) < self._dwell - _ROUNDING:
+        if now.seconds_since(changed) < self._least_dwell - _ROUNDING:
             return []
         presence.changed = None
         if presence.since is not None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING
 
-from edgetally.doctor import brokers, cameras, clock, inference, nucleus, software, storage
+from edgetally.doctor import brokers, cameras, clock, inference, software, storage
 from edgetally.doctor.finding import wrong
+from edgetally.doctor.nucleus import Nucleus
 from edgetally.errors import EdgetallyError
 from edgetally.shortened import shortened
 
@@ -20,20 +22,25 @@ if TYPE_CHECKING:
 def examine(config: Config | None) -> Iterator[Finding]:
     """Yield what is found, as it is found; without a configuration, of the device alone.
 
+    A process that a nucleus started has its component's configuration.
     What fails while it is looked at is itself a finding.
     """
     yield from _guarded("Python", software.python)
     yield from _guarded("engine", software.engines)
     yield from _guarded("processor", software.processor)
     yield from _guarded("clock", clock.clock)
-    yield from _guarded("nucleus", partial(nucleus.nucleus, config))
-    if config is None:
-        return
+    with closing(Nucleus(config)) as nucleus:
+        yield from _guarded("nucleus", nucleus.look)
+        if nucleus.config is not None:
+            yield from _of(nucleus.config, nucleus.secret)
+
+
+def _of(config: Config, secret: Callable[[str], str] | None) -> Iterator[Finding]:
     yield from _guarded("storage", partial(storage.storage, config))
     yield from _guarded("model", partial(inference.model, config.model))
     for camera in config.cameras:
         subject = f"camera {camera.name}"
-        yield from _guarded(subject, partial(cameras.camera, camera))
+        yield from _guarded(subject, partial(cameras.camera, camera, secret))
     for transport in config.publish.transports:
         subject = f"transport {transport.type}"
         yield from _guarded(subject, partial(brokers.transport, transport))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgetally.greengrass.deadlines import Deadlines
 from edgetally.greengrass.failure import DeniedError, LostError, explained
-from edgetally.greengrass.policy import allowing
+from edgetally.greengrass.policy import INTERPOLATION, allowing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,8 +78,8 @@ class Calls:
             return
         self._denials.add((operation, resource))
         lines = allowing(self._component, operation.value, resource)
-        remedy = f"; this in the component's configuration allows it:\n{lines}" if lines else ""
-        _log.error("%s%s", error, remedy)
+        remedy = f"; {INTERPOLATION}; else this in the component's configuration allows it:\n"
+        _log.error("%s%s", error, remedy + lines if lines else "")
 
     def close(self) -> None:
         """End no more calls: the connection's end does."""

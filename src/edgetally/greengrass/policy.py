@@ -13,6 +13,12 @@ _SERVICES = {
 }
 
 
+INTERPOLATION = (
+    "on a Java nucleus, set interpolateComponentConfiguration of aws.greengrass.Nucleus to true"
+)
+"""What policies that name `{iot:thingName}` need there: without it they allow nothing."""
+
+
 def allowing(component: str, operation: str, resource: str) -> str | None:
     """Return the lines of a configuration that allow an operation; None where none does.
 

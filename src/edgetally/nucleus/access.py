@@ -40,7 +40,7 @@ def service_of(operation: str) -> str | None:
 def is_allowed(policies: Any, operation: str, resource: str, fill: Callable[[str], str]) -> bool:
     """Whether an `accessControl` allows an operation, such as PublishToTopic, on a resource.
 
-    fill: puts values in place of recipe variables, such as `{iot:thingName}`.
+    fill: puts values in place of recipe variables, such as `{iot:thingName}`, where they are.
     """
     service = service_of(operation)
     of_service = policies.get(service) if isinstance(policies, dict) else None

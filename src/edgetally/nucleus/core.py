@@ -126,7 +126,7 @@ class Core:
             policies = self.operations.settings.of(call.component).get(("accessControl",))
         except Missing:
             return False
-        fill = self.variables_of(call.component).fill_known
+        fill = self.variables_of(call.component).fill_known if self.kind.interpolates else str
         return is_allowed(policies, call.operation, resource, fill)
 
     def _resource(self, call: Call) -> str:

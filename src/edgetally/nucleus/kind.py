@@ -21,7 +21,9 @@ class Kind:
     IoT Core's acknowledgement; one more is a ServiceError. has_optional: thing shadows, secrets,
     metrics, validation of updates. errors_have_text: whether awsiotsdk can read what is wrong.
     hears_own: RECEIVE_MESSAGES_FROM_OTHERS is ignored. types_of_yaml: whether defaults in a
-    YAML recipe keep their types, or are all strings.
+    YAML recipe keep their types, or are all strings. interpolates: whether `accessControl` may
+    name recipe variables, such as `{iot:thingName}`; the Java nucleus lets it with its option
+    `interpolateComponentConfiguration`, which is false by default.
     """
 
     name: KindName
@@ -34,6 +36,7 @@ class Kind:
     errors_have_text: bool
     hears_own: bool
     types_of_yaml: bool
+    interpolates: bool
 
 
 LITE = Kind(
@@ -47,6 +50,7 @@ LITE = Kind(
     errors_have_text=False,
     hears_own=True,
     types_of_yaml=False,
+    interpolates=True,
 )
 JAVA = Kind(
     name="java",
@@ -59,5 +63,6 @@ JAVA = Kind(
     errors_have_text=True,
     hears_own=False,
     types_of_yaml=True,
+    interpolates=False,
 )
 KINDS: dict[KindName, Kind] = {"lite": LITE, "java": JAVA}

@@ -11,7 +11,7 @@ import numpy as np
 from edgetally.config import ANY_CAMERA
 from edgetally.counting.camera_counter import CameraCounter
 from edgetally.errors import InputError
-from edgetally.shortened import listed
+from edgetally.shortened import listed, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -58,8 +58,9 @@ def replay(recording: Recording, config: Config) -> Replay:
     """Count a recording as the cameras of the configuration say.
 
     A camera is configured by its name, or else by an entry named "*"; one that is neither is left
-    out, which a note tells. Boxes that people drew count whatever their score; others as the
-    model's thresholds say. InputError where no camera is configured.
+    out, which a note tells, as it does of a class that is never seen. Boxes that people drew count
+    whatever their score; others as the model's thresholds say. InputError where no camera is
+    configured.
     """
     known = {camera.name: camera for camera in config.cameras}
     classes = _all_classes(recording.classes, config.cameras)
@@ -68,7 +69,8 @@ def replay(recording: Recording, config: Config) -> Replay:
         np.float32,
     )
     cameras: dict[str, CameraReplay] = {}
-    notes: list[str] = []
+    notes = list(recording.notes)
+    unseen: dict[str, str] = {}
     for name, moments in sorted(recording.cameras.items()):
         camera = known.get(name) or known.get(ANY_CAMERA)
         if camera is None:
@@ -76,12 +78,18 @@ def replay(recording: Recording, config: Config) -> Replay:
             continue
         mine = camera.model_copy(update={"name": name})
         cameras[name] = _counted(mine, classes, moments, thresholds)
+        unseen = _unseen(mine, recording.classes) | unseen
         gap = max((later.time - sooner.time for sooner, later in pairwise(moments)), default=0.0)
         if gap > _LONG_GAP and not moments[0].is_certain:
             notes.append(
                 f"camera {name!r}: up to {gap:.0f} s between two recorded frames; counts are right "
                 "where every frame was recorded (publish.detections: {mode: every, minInterval: 0})"
             )
+    there = f"it has {listed(recording.classes)}" if recording.classes else "it has none"
+    notes += [
+        f"class {shortened(name)!r} of {where} is nowhere in the recording; {there}"
+        for name, where in unseen.items()
+    ]
     if not cameras:
         raise InputError(
             f"the configuration names none of the recorded cameras ({listed(recording.cameras)}); "
@@ -117,6 +125,15 @@ def _counted(
         lines[crossing.line][crossing.class_name][crossing.direction] += 1
     events: list[CountEvent | ZoneEvent] = [*crossings, *told]
     return CameraReplay(lines, zones, tuple(sorted(events, key=lambda event: event.time)))
+
+
+def _unseen(camera: CameraConfig, seen: Sequence[str]) -> dict[str, str]:
+    """The classes that a line or a zone names and that were never seen, with where they stand."""
+    named = [
+        *((name, f"line {line.name!r}") for line in camera.lines for name in line.classes or ()),
+        *((name, f"zone {zone.name!r}") for zone in camera.zones for name in zone.classes or ()),
+    ]
+    return {name: where for name, where in reversed(named) if name not in seen}
 
 
 def _all_classes(seen: Sequence[str], cameras: Sequence[CameraConfig]) -> tuple[str, ...]:

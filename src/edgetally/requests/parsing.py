@@ -6,6 +6,7 @@ import base64
 import binascii
 import difflib
 import json
+import re
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass
@@ -25,6 +26,24 @@ if TYPE_CHECKING:
 LARGEST_BODY = 1 << 20
 """Bytes of the largest request that is read: what is parsed of it takes several times as much."""
 _LONGEST_ID = 128
+_ID = re.compile(rb'"requestId"\s*:\s*("(?:[^"\\]|\\.)*")')
+_PLACE = re.compile(r"(?P<fault>.*) at line (?P<line>\d+) column (?P<column>\d+)", re.DOTALL)
+_FAULTS = {
+    "EOF": "it ends too soon",
+    "trailing characters": "more follows after its end",
+    "trailing comma": "there is a comma too many",
+    "key must be a string": "a key must stand in double quotes",
+    "expected `,`": "a comma or an end is missing",
+    "expected `:`": "a colon is missing",
+    "control character": "a text holds a control character that is not escaped",
+    "invalid escape": "a text holds an escape that is none",
+    "unexpected end of hex escape": "a text holds half a character",
+    "lone leading surrogate": "a text holds half a character",
+    "invalid unicode": "it is no UTF-8",
+    "recursion limit": "it is nested too deep",
+    "invalid number": "a number is written wrongly",
+}
+"""What the parser's words for a fault begin with, and what they mean to who wrote the request."""
 
 
 class RefusedRequestError(InputError):
@@ -168,7 +187,9 @@ def _read(body: bytes, new_id: Callable[[], str]) -> tuple[dict[str, Any], str |
         content = from_json(body, allow_inf_nan=False, cache_strings="none")
     except ValueError as error:
         raise RefusedRequestError(
-            "malformed", f"the request is no JSON: {shortened(error)}", new_id()
+            "malformed",
+            f"the request is no JSON: {_fault(body, error)}",
+            _id_in_text(body) or new_id(),
         ) from None
     if not isinstance(content, dict):
         raise RefusedRequestError("malformed", "the request is no JSON object", new_id())
@@ -196,6 +217,27 @@ def _id_in_beginning(body: bytes) -> str | None:
         given = content.get("requestId") if isinstance(content, dict) else None
         return given if _may_be_id(given) else None
     return None
+
+
+def _id_in_text(body: bytes) -> str | None:
+    """Return the id in what is no JSON, where it says one and no other."""
+    given = set(_ID.findall(body))
+    with suppress(ValueError):
+        found = json.loads(given.pop()) if len(given) == 1 else None
+        return found if _may_be_id(found) else None
+    return None
+
+
+def _fault(body: bytes, error: ValueError) -> str:
+    """Say what is wrong with what is no JSON, and where."""
+    if not body.strip():
+        return "it is empty"
+    told = _PLACE.fullmatch(str(error))
+    if told is None:
+        return shortened(error)
+    known = (ours for theirs, ours in _FAULTS.items() if told["fault"].startswith(theirs))
+    fault = next(known, "what stands there is no value")
+    return f"{fault} (line {told['line']}, column {told['column']})"
 
 
 def _may_be_id(given: object) -> TypeGuard[str]:

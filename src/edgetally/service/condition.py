@@ -77,7 +77,7 @@ def _wrong(
     cameras: Mapping[str, CameraHealth], outbox: OutboxHealth, storage: StorageHealth
 ) -> Iterator[str]:
     if storage.reason is not None:
-        yield shortened(storage.reason)
+        yield shortened(storage.reason, 400)  # what to do stands at its end
     for name, camera in cameras.items():
         if camera.problem is not None:
             yield f"camera {name}: {camera.problem}"

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from edgetally.service.answers import Answers
     from edgetally.service.model_exchange import ModelExchange
     from edgetally.service.model_in_use import ModelInUse
+    from edgetally.service.on_demand import Kind
     from edgetally.service.recorder import Recorder
     from edgetally.service.turns import Turns
 
@@ -51,9 +52,10 @@ class Hearing:
         patience: float = 1.0,
     ) -> None:
         """Answer as configured from now on; wait so many seconds for who is answered now."""
-        self.close(patience)
+        before = self._on_demand
         receiving = [transport for transport in transports if isinstance(transport, Receiving)]
         if not (receiving and config.requests.enabled):
+            self.close(patience)
             return
         looking = Looking(
             config,
@@ -73,7 +75,7 @@ class Hearing:
             clock=self._clock,
             steady=time.monotonic,
         )
-        on_demand.start()
+        on_demand.start(before.close(patience) if before is not None else ())
         topics = Topics(config.publish.topic_prefix, config.publish.thing)
         self._subscribed = [each for each in self._subscribed if each[0] in receiving]
         for transport in receiving:
@@ -94,14 +96,16 @@ class Hearing:
             self._subscribed.append((transport, topic))
             transport.subscribe(topic, heard)
 
-    def _inference(self, topic: str, body: bytes) -> None:
-        if (on_demand := self._on_demand) is not None:
-            on_demand.inference(topic, body)
+    def _inference(self, _: str, body: bytes) -> None:
+        self._hear("inference", body)
 
-    def _correction(self, topic: str, body: bytes) -> None:
-        if (on_demand := self._on_demand) is not None:
-            on_demand.correction(topic, body)
+    def _correction(self, _: str, body: bytes) -> None:
+        self._hear("correction", body)
 
-    def _model(self, topic: str, body: bytes) -> None:
-        if (on_demand := self._on_demand) is not None:
-            on_demand.model(topic, body)
+    def _model(self, _: str, body: bytes) -> None:
+        self._hear("model", body)
+
+    def _hear(self, kind: Kind, body: bytes) -> None:
+        """Give it to who answers now; where that one was just closed, to the next."""
+        while (on_demand := self._on_demand) is not None and not on_demand.hear(kind, body):
+            pass

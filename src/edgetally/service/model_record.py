@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+from contextlib import suppress
 from pathlib import Path  # noqa: TC003 - pydantic reads it
 from typing import TYPE_CHECKING, Literal
 
@@ -108,6 +109,8 @@ class ModelRecord(_Value):
                 folder / _NAME,
                 error.strerror,
             )
+            with suppress(OSError):
+                new.unlink(missing_ok=True)
 
     def using(self, model: PlacedModel) -> Self:
         """Tell that a model is in use now."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import threading
 import uuid
+from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass
-from queue import Queue
+from queue import Empty, Queue
 from typing import TYPE_CHECKING, Literal
 
 from edgetally.errors import EdgetallyError, InputError
@@ -33,12 +35,14 @@ _WAITING = 16  # requests; of at most LARGEST_BODY bytes each
 _REFUSALS = 5.0  # a second that are told, at most: each is written to the disk
 _WORD_EACH = 60.0  # seconds between two warnings of requests that nobody answers
 
-_Kind = Literal["inference", "correction", "model"]
+Kind = Literal["inference", "correction", "model"]
 
 
 @dataclass(frozen=True)
-class _Heard:
-    kind: _Kind
+class Heard:
+    """A request that waits for its answer."""
+
+    kind: Kind
     body: bytes
     is_too_frequent: bool
 
@@ -88,53 +92,55 @@ class OnDemand:
         self._notify, self._clock, self._steady = notify, clock, steady
         self._lock = threading.Lock()
         now = steady()
-        self._admissions: dict[_Kind, _Admission] = {
+        self._admissions: dict[Kind, _Admission] = {
             "inference": _Admission(max_rate, now),
             "correction": _Admission(max_rate, now),
             "model": _Admission(max_rate, now),
         }
         self._unanswered = 0
         self._next_word = now
-        self._heard: Queue[_Heard | None] = Queue(_WAITING + 1)
+        self._heard: Queue[Heard | None] = Queue(_WAITING + 1)
+        self._left: deque[Heard] = deque()
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="requests", daemon=True)
 
-    def start(self) -> None:
-        """Begin to answer."""
+    def start(self, left: Sequence[Heard] = ()) -> None:
+        """Begin to answer; first what another heard, and left when it was closed."""
+        self._left.extend(left)
         self._thread.start()
 
-    def inference(self, _topic: str, body: bytes) -> None:
-        """Hear a request for inference."""
-        self._hear("inference", body)
-
-    def correction(self, _topic: str, body: bytes) -> None:
-        """Hear a request for a correction of the stock."""
-        self._hear("correction", body)
-
-    def model(self, _topic: str, body: bytes) -> None:
-        """Hear a request for another model."""
-        self._hear("model", body)
-
-    def close(self, timeout: float) -> None:
-        """Answer no more; wait so many seconds for the one that is being answered."""
+    def hear(self, kind: Kind, body: bytes) -> bool:
+        """Hear a request for inference, a correction or another model; False once it is closed."""
         with self._lock:
             if self._closed:
-                return
-            self._closed = True
-            self._heard.put_nowait(None)
-        self._thread.join(timeout)
-
-    def _hear(self, kind: _Kind, body: bytes) -> None:
-        with self._lock:
-            if self._closed:
-                return
+                return False
             now = self._steady()
             admitted = self._admissions[kind].admit(now)
             if admitted is None or self._heard.qsize() >= _WAITING:
                 self._leave_out(now)
-                return
+                return True
             # One byte too many is enough to see that it is too big.
-            self._heard.put_nowait(_Heard(kind, body[: LARGEST_BODY + 1], not admitted))
+            self._heard.put_nowait(Heard(kind, body[: LARGEST_BODY + 1], not admitted))
+            return True
+
+    def close(self, timeout: float) -> list[Heard]:
+        """Answer no more; wait so many seconds for the one that is being answered.
+
+        Returns what was heard, and is left to whoever answers next.
+        """
+        with self._lock:
+            if self._closed:
+                return []
+            self._closed = True
+            left = [*self._left]
+            self._left.clear()
+            with suppress(Empty):
+                while (heard := self._heard.get_nowait()) is not None:
+                    left.append(heard)
+            self._heard.put_nowait(None)
+        if self._thread.is_alive():
+            self._thread.join(timeout)
+        return left
 
     def _leave_out(self, now: float) -> None:
         self._unanswered += 1
@@ -147,10 +153,16 @@ class OnDemand:
             self._unanswered = 0
 
     def _run(self) -> None:
-        while (heard := self._heard.get()) is not None and not self._closed:
+        while (heard := self._next()) is not None:
             self._answer(heard)
 
-    def _answer(self, heard: _Heard) -> None:
+    def _next(self) -> Heard | None:
+        with self._lock:
+            if self._left:
+                return self._left.popleft()
+        return self._heard.get()
+
+    def _answer(self, heard: Heard) -> None:
         try:
             if heard.kind == "inference":
                 self._answer_inference(heard)
@@ -163,7 +175,7 @@ class OnDemand:
             known = self._closed or isinstance(error, EdgetallyError)
             _log.error("a request got no answer: %s", error, exc_info=not known)
 
-    def _answer_inference(self, heard: _Heard) -> None:
+    def _answer_inference(self, heard: Heard) -> None:
         request_id = ""
         try:
             request = parse_inference(heard.body, _new_id)
@@ -180,7 +192,7 @@ class OnDemand:
         else:
             self._answers.seen(request_id, *seen)
 
-    def _answer_correction(self, heard: _Heard) -> None:
+    def _answer_correction(self, heard: Heard) -> None:
         request_id, reason = "", None
         try:
             request = parse_recount(heard.body, _new_id)
@@ -200,7 +212,7 @@ class OnDemand:
             request_id = request_id or getattr(error, "request_id", "")
         self._answers.corrected(request_id, reason, self._clock())
 
-    def _answer_model(self, heard: _Heard) -> None:
+    def _answer_model(self, heard: Heard) -> None:
         try:
             wish = parse_model_wish(heard.body, _new_id)
         except RefusedRequestError as refusal:
@@ -218,7 +230,7 @@ class OnDemand:
         else:
             self._ask_model(wish.model, answer)  # loading takes long, and others wait here
 
-    def _refuse_frequent(self, heard: _Heard) -> None:
+    def _refuse_frequent(self, heard: Heard) -> None:
         if heard.is_too_frequent:
             raise RefusedRequestError(
                 "tooFrequent",

@@ -129,9 +129,10 @@ class Service:
 
     def refuse(self, reason: str | None) -> None:
         """Tell in health, from any thread, why there is a configuration that is not in force."""
-        if reason is not None and reason != self._refusal:
-            _log.error("%s; what ran before goes on", reason)
-        self._refusal = reason
+        told = None if reason is None else f"{reason}; the last good one is in force"
+        if told is not None and told != self._refusal:
+            _log.error("%s", told)
+        self._refusal = told
         self._woken.put(None)
 
     def run(self) -> None:

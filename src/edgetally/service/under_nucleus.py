@@ -11,14 +11,19 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from edgetally.config.from_nucleus import config_of_nucleus, how_to_tell
 from edgetally.errors import EdgetallyError, InputError
+from edgetally.service.last_configuration import LastConfiguration
 from edgetally.service.loading import load_unless
 from edgetally.service.service import Service
 from edgetally.service.waiting import Waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from concurrent.futures import Future
+    from pathlib import Path
 
+    from edgetally.capture import Frame
     from edgetally.config import Config
+    from edgetally.counting.events import CameraUpdate, CountEvent
     from edgetally.greengrass import NucleusLink
     from edgetally.service.standing import Standing
 
@@ -26,6 +31,7 @@ _log = logging.getLogger(__name__)
 _QUIET = 0.3  # seconds without another word of a change
 _UNREAD = 1.0  # seconds until a configuration that could not be read is asked for again
 _FIRST_RETRY, _LONGEST_RETRY = 10.0, 60.0
+_LONGEST_RETRY_BESIDE = 600.0  # while another one is in force: to try one may take its time
 _PATIENCE = 60.0  # seconds in which what is missing may still come: a model is deployed beside
 _PARTING = 0.3  # seconds for the link; what hangs there is left behind
 
@@ -36,21 +42,45 @@ _State = Literal["RUNNING", "ERRORED"]
 class _News:
     """A configuration that was read; wrong: why it can't be used, and how that is told."""
 
+    content: dict[str, Any]
     config: Config
     wrong: str | None = None
+
+
+@dataclass(frozen=True)
+class _Keeping:
+    """Keeps a configuration as soon as a service has begun with it."""
+
+    last: LastConfiguration
+    content: dict[str, Any]
+
+    def started(self, _: Service) -> None:
+        self.last.keep(self.content)
+
+    def frame(self, _: Frame, __: CameraUpdate) -> None: ...
+
+    def event(self, _: CountEvent) -> None: ...
 
 
 class UnderNucleus:
     """Runs from `run` to `stop`: waits for a configuration, and takes each one that follows.
 
-    thing: the device's name, where the configuration gives no other. clock: seconds since the Unix
-    epoch.
+    A start at which the present one can't be used goes on with the last good one.
+
+    thing: the device's name, where the configuration gives no other. folder: where the last good
+    configuration is kept. clock: seconds since the Unix epoch.
     """
 
     def __init__(
-        self, link: NucleusLink, *, thing: str, clock: Callable[[], float] = time.time
+        self,
+        link: NucleusLink,
+        *,
+        thing: str,
+        folder: Path,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._link, self._thing, self._clock = link, thing, clock
+        self._last = LastConfiguration(folder)
         self._stopping = self._hopeless = False
         self._woken: SimpleQueue[None] = SimpleQueue()
         self._changes: SimpleQueue[None] = SimpleQueue()
@@ -100,10 +130,10 @@ class UnderNucleus:
         failing_since: float | None = None
         told = ""
         while (news := self._next_news()) is not None:
-            reason, is_urgent = news.wrong, True
             began = time.monotonic()
-            if reason is None:
-                reason, is_urgent = self._serve(news), False
+            reason = news.wrong or self._serve(news)
+            if reason is not None:
+                reason = self._serve_last(news, reason)
             if reason is None:
                 return
             if failing_since is None or time.monotonic() - began > _PATIENCE:
@@ -114,9 +144,10 @@ class UnderNucleus:
                 if reason != told:
                     told = reason
                     _log.error("%s; waiting for it to be mended", reason)
-                if is_urgent:
+                if news.wrong:
                     self._tell("ERRORED")
-                until = None if news.wrong else time.monotonic() + retry
+                is_useless = news.wrong is not None and self._last.content is None
+                until = None if is_useless else time.monotonic() + retry
                 self._wait(news, waiting, until, failing_since + _PATIENCE)
             retry = _FIRST_RETRY if self._news is not news else min(2 * retry, _LONGEST_RETRY)
 
@@ -146,20 +177,48 @@ class UnderNucleus:
             except Empty:
                 continue
 
-    def _serve(self, news: _News) -> str | None:
-        """Run the service to the end; say why where it can't."""
+    def _serve_last(self, news: _News, reason: str) -> str | None:
+        """Run the service as it was configured last, as `_serve` does, where that was otherwise.
+
+        reason: why it can't be run as the news have it.
+        """
+        content = self._last.content
+        if content is None or self._stopping or self._news is not news:
+            return reason
+        try:
+            last = _News(content, config_of_nucleus(content, self._thing))
+        except InputError:  # it was good for another version of ours
+            return reason
+        if last.config == news.config and news.wrong is None:
+            return reason
+        refused = news.wrong or f"configuration: {reason}"
+        trouble = self._serve(last, instead_of=news, refused=refused)
+        return trouble and f"{reason}; the last good one can't be used either: {trouble}"
+
+    def _serve(
+        self, news: _News, *, instead_of: _News | None = None, refused: str | None = None
+    ) -> str | None:
+        """Run the service to the end; say why where it can't.
+
+        instead_of: the present configuration, where it is another one; refused: why it is not used.
+        """
         service = Service(
             news.config,
             clock=self._clock,
             stays=True,
             link=self._link,
+            observer=_Keeping(self._last, news.content),
             on_standing=self._note_standing,
         )
         with self._lock:
             self._service = service
             latest = self._news
-        if latest is not None and latest is not news:
-            _pass_on(latest, service)
+        if latest is not None and latest is not (instead_of or news):
+            self._pass_on(latest, service)
+        elif instead_of is not None:
+            service.refuse(refused)
+            if instead_of.wrong is None:
+                self._pass_on_later(instead_of, service, _FIRST_RETRY)
         if self._stopping:
             service.stop()
         try:
@@ -171,6 +230,34 @@ class UnderNucleus:
         finally:
             self._service = None
         return None
+
+    def _pass_on(self, news: _News, service: Service, retry: float = _FIRST_RETRY) -> None:
+        """Let a service that runs have the news; retry: seconds until it tries what it can't use.
+
+        What is missing may still come.
+        """
+        if news.wrong is not None:
+            service.refuse(news.wrong)
+            return
+
+        def tell(taken: Future[None]) -> None:
+            if taken.cancelled():
+                return
+            if taken.exception() is None:
+                self._last.keep(news.content)
+            else:
+                self._pass_on_later(news, service, retry)
+
+        service.reconfigure(news.config).add_done_callback(tell)
+
+    def _pass_on_later(self, news: _News, service: Service, retry: float) -> None:
+        def pass_on() -> None:
+            if self._news is news and self._service is service:
+                self._pass_on(news, service, min(2 * retry, _LONGEST_RETRY_BESIDE))
+
+        timer = threading.Timer(retry, pass_on)
+        timer.daemon = True
+        timer.start()
 
     def _note_standing(self, standing: Standing) -> None:
         if standing.state == "running":
@@ -199,9 +286,9 @@ class UnderNucleus:
 
     def _take(self, content: dict[str, Any]) -> None:
         try:
-            news = _News(config_of_nucleus(content, self._thing))
+            news = _News(content, config_of_nucleus(content, self._thing))
         except InputError as error:
-            news = _News(how_to_tell(content, self._thing), str(error))
+            news = _News(content, how_to_tell(content, self._thing), str(error))
         before = self._news
         if before is not None and (before.config, before.wrong) == (news.config, news.wrong):
             return
@@ -209,7 +296,7 @@ class UnderNucleus:
             self._news = news
             service = self._service
         if service is not None:
-            _pass_on(news, service)
+            self._pass_on(news, service)
         self._woken.put(None)
 
     def _problem_with(self, content: dict[str, Any]) -> str | None:
@@ -230,10 +317,3 @@ class UnderNucleus:
     def _tell_states(self) -> None:
         while not self._stopping:
             self._link.update_state(self._states.get())
-
-
-def _pass_on(news: _News, service: Service) -> None:
-    if news.wrong is None:
-        service.reconfigure(news.config)
-    else:
-        service.refuse(news.wrong)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from edgetally.counting.ledger import outbox, reading
-from edgetally.counting.ledger.entry import ANY_STREAM
+from edgetally.counting.ledger.entry import ANY_STREAM, number_never_given
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -36,7 +36,7 @@ TABLES = {
         ON CONFLICT DO UPDATE SET dropped = excluded.dropped""",
     ),
 }
-HISTORIES = ("events", "corrections")
+HISTORIES = ("events", "corrections", "outbox")
 Rows = tuple[tuple[Any, ...], ...]
 
 
@@ -44,13 +44,14 @@ Rows = tuple[tuple[Any, ...], ...]
 class Carried:
     """The totals, the stock, the sequence numbers and how much was dropped, without the history.
 
-    rows: of each table that could be read. last_event, last_correction: ids of the latest; None
-    where nothing is known of the file.
+    rows: of each table that could be read. last_event, last_correction, last_message: ids of the
+    latest; None where nothing is known of the file.
     """
 
     rows: Mapping[str, Rows] = field(default_factory=dict)
     last_event: int | None = None
     last_correction: int | None = None
+    last_message: int | None = None
 
     @classmethod
     def read(cls, base: sqlite3.Connection) -> Carried:
@@ -71,11 +72,22 @@ class Carried:
             found = replace(found, last_event=_last(base, "events"))
         if "corrections" in changed:
             found = replace(found, last_correction=_last(base, "corrections"))
+        if "outbox" in changed:
+            found = replace(found, last_message=_last(base, "outbox"))
         return found
 
     def standing_on(self, file: Carried) -> Carried:
         """Tell what is in a new file that goes on with this; its histories begin anew."""
-        return replace(self, last_event=file.last_event, last_correction=file.last_correction)
+        return replace(file, rows=self.rows)
+
+    def renumbered(self, now: float) -> Carried:
+        """Go on with numbers that were never given out; now: seconds since the Unix epoch.
+
+        In memory: should what is counted there be lost, the file gives out those after its own.
+        """
+        known = [last for _, last in self.rows.get("sequences", ())]
+        beyond = max([number_never_given(now), *known])
+        return replace(self, rows={**self.rows, "sequences": ((ANY_STREAM, beyond),)})
 
     @property
     def numbers_from(self) -> int | None:
@@ -117,11 +129,16 @@ class Carried:
         """Add what was counted in `memory`, which began with this, to the file; `entry` is its.
 
         A transaction whose end failed may have reached the file nevertheless, and was then
-        counted in memory as well; its crossings are the first there, and are not added again.
+        counted in memory as well; its crossings are the first there, and are not added again. Its
+        messages are told as those in memory, under the numbers they have there.
         """
         seen_twice = 0
         if self.last_event is not None:
             seen_twice = max(0, _last(disk, "events") - self.last_event)
+        if self.last_message is not None:  # another process only tells of corrections
+            disk.execute(
+                "DELETE FROM outbox WHERE kind <> 'stock' AND id > ?", (self.last_message,)
+            )
         corrected = self._corrected_beside(disk)
         crossings = reading.crossings(memory)
         for crossing in crossings[seen_twice:]:
@@ -139,7 +156,7 @@ class Carried:
                 (dropped - before.get(kind, 0), kind),
             )
         add_messages(memory, disk)
-        entry.changed |= set(TABLES)
+        entry.changed |= {*TABLES, *HISTORIES}
 
     def _corrected_beside(self, disk: sqlite3.Connection) -> list[Correction]:
         """Corrections that somebody wrote to the file while it was counted in memory."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import TYPE_CHECKING
 
 from edgetally.counting.ledger import reading
@@ -16,7 +17,21 @@ if TYPE_CHECKING:
     from edgetally.counting.ledger.values import MessageKind, Stock, Totals
 
 ANY_STREAM = ""
-"""In `sequences`: what a stream goes on from that is not there, after a file that can't be read."""
+"""In `sequences`: what a stream goes on from that is not there: its numbers are not known, or would
+be given out again."""
+_IN_2020 = 1_577_836_800  # seconds; a clock that tells less was not set since it was switched on
+_CLOCKLESS = 1_000_000_000_000
+
+
+def number_never_given(now: float) -> int:
+    """Return a number that no stream was given before; now: seconds since the Unix epoch.
+
+    Those are the milliseconds: a stream of less than a thousand messages a second is never ahead.
+    A clock that begins at the same time whenever it is switched on has them drawn, from below.
+    """
+    if now >= _IN_2020:
+        return int(1000 * now)
+    return _CLOCKLESS + secrets.randbelow(1000 * _IN_2020 - _CLOCKLESS)
 
 
 class Entry:
@@ -126,7 +141,7 @@ class Entry:
         )
 
     def next_sequence(self, stream: str) -> int:
-        """Give out a stream's next number: 1, 2, 3 … without gaps."""
+        """Give out a stream's next number: 1, 2, 3 … without gaps, but where it can't be known."""
         self._base.execute(
             "INSERT INTO sequences VALUES "
             "(?, 1 + COALESCE((SELECT last FROM sequences WHERE stream = ?), 0)) "
@@ -146,7 +161,7 @@ class Entry:
             "WHERE EXISTS (SELECT 1 FROM transports)",
             (kind, self._now, size, topic, body),
         )
-        self.changed.add("kinds")
+        self.changed |= {"kinds", "outbox"}
 
     def totals(self) -> Totals:
         """Count the crossings, those of this transaction included."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+from contextlib import suppress
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from edgetally.counting.ledger.schema import FILE_NAME
 from edgetally.errors import InputError
+from edgetally.ordinary_file import read_ordinary
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 _LOCK_NAME = "ledger.lock"
 BUILDING_NAME = f"{FILE_NAME}.building"
 _READY_NAME = f"{FILE_NAME}.new"
+_NOTE_NAME = f"{FILE_NAME}.note"
+_LONGEST_NOTE = 10_000
 # What waiting or making room can't mend: the path itself is wrong.
 _WRONG_PATH = {errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP, errno.EISDIR}
 
@@ -32,6 +36,7 @@ class Folder:
         self.path = path
         self.file = path / FILE_NAME
         self._lock: int | None = None
+        self._mark: int | None = None
 
     def take(self) -> None:
         """Make the folder where it is missing, and keep other services out.
@@ -66,9 +71,57 @@ class Folder:
 
     def leave(self) -> None:
         """Let another service have it."""
+        self.unmark()
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+
+    def mark(self) -> None:
+        """Let others know that what is counted does not reach the file, see `is_left`.
+
+        By a lock on the folder itself: for that, nothing need be written, and it ends with the
+        process. Where there is no folder that could be locked, nobody knows.
+        """
+        self.unmark()
+        with suppress(OSError, ValueError):
+            self._mark = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+            fcntl.flock(self._mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def unmark(self) -> None:
+        """What is counted reaches the file again."""
+        if self._mark is not None:
+            os.close(self._mark)
+            self._mark = None
+
+    def is_left(self) -> bool:
+        """Whether a service counts elsewhere than in the file, for now."""
+        try:
+            asked = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        except (OSError, ValueError):
+            return False
+        try:
+            fcntl.flock(asked, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError as error:
+            return error.errno == errno.EWOULDBLOCK
+        finally:
+            os.close(asked)
+        return False
+
+    def note(self, reason: str) -> None:
+        """Keep what somebody has to be told, until `forget`; as far as the disk lets it."""
+        with suppress(OSError):
+            (self.path / _NOTE_NAME).write_text(reason, encoding="utf-8")
+
+    def noted(self) -> str | None:
+        """Return what was not told yet."""
+        with suppress(OSError, ValueError):
+            return read_ordinary(self.path / _NOTE_NAME, _LONGEST_NOTE).decode() or None
+        return None
+
+    def forget(self) -> None:
+        """It was told."""
+        with suppress(OSError):
+            (self.path / _NOTE_NAME).unlink(missing_ok=True)
 
     def begin_building(self) -> Path:
         """Return where another file may be built; what was left of an earlier one is gone."""

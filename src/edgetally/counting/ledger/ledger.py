@@ -20,6 +20,7 @@ from edgetally.counting.ledger.carrying import Carried
 from edgetally.counting.ledger.entry import Entry
 from edgetally.counting.ledger.salvaging import salvage_messages
 from edgetally.counting.ledger.values import OutboxBounds
+from edgetally.counting.ledger.ways import connected, why_not
 from edgetally.errors import EdgetallyError, InputError
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     )
 
 _BUSY_SECONDS = 5.0
+_NONE_YET = "there is no ledger; start the service once"
 _log = logging.getLogger(__name__)
 
 
@@ -71,16 +73,18 @@ class Ledger:
         bounds: OutboxBounds | None = None,
         clock: Callable[[], float] = clocks.time,
         beside: bool = False,
+        way: str | None = None,
         file_name: str = schema.FILE_NAME,
     ) -> None:
         """Open the ledger in `folder`, or begin one.
 
         sites: where each camera is. clock: seconds since the Unix epoch. beside: another process
         may own it, so that a ledger that is missing is not begun and an older one stays as it is.
-        file_name: another than the usual, for one that is being built.
+        way: one of `ways_to_open`, to read alone. file_name: another than the usual, for one that
+        is being built.
 
-        InputError where the file is missing, too new or someone else's; LedgerError where it is
-        damaged or can't be used.
+        InputError where the file is missing, a folder, too new or someone else's; LedgerError where
+        it is damaged or can't be used.
         """
         self._path = folder / file_name if folder is not None else None
         self._name = str(self._path or "the ledger in memory")
@@ -89,18 +93,16 @@ class Ledger:
         self._clock = clock
         self._lock = threading.RLock()
         if beside and self._path is not None and not self._path.exists():
-            raise InputError(f"{self._path}: there is no ledger; start the service once")
+            raise InputError(f"{self._path}: {_NONE_YET}")
+        if self._path is not None and self._path.is_dir():
+            raise InputError(f"{self._path} is a folder; move it away to begin a ledger")
         with self._told():
-            self._base = sqlite3.connect(
-                self._path or ":memory:",
-                isolation_level=None,
-                check_same_thread=False,
-                timeout=_BUSY_SECONDS,
-            )
+            self._base = connected(self._path or ":memory:", way, timeout=_BUSY_SECONDS)
         try:
-            self._prepare(beside=beside)
-            self._carried = Carried.read(self._base)
-            self._version = self._written_beside()
+            with self._told():
+                self._prepare(beside=beside, reads=way is not None)
+                self._carried = Carried.read(self._base)
+                self._version = self._written_beside()
             self._place = self._path.stat().st_ino if self._path is not None else 0
             if self._path is None:
                 self._number_messages_from(int(1e6 * clock()))
@@ -108,27 +110,30 @@ class Ledger:
             self._base.close()
             raise
 
-    def _prepare(self, *, beside: bool) -> None:
-        with self._told():
-            if not beside:
-                (health,) = self._base.execute("PRAGMA quick_check(1)").fetchone()
-                if health != "ok":
-                    finding = str(health).splitlines()[-1]
-                    raise LedgerError(f"{self._name} is damaged ({finding})", damaged=True)
-            version = schema.version_of(self._base, self._name)
-            if version is None:
-                raise LedgerError(f"{self._name} is damaged (tables are missing)", damaged=True)
-            if beside and version != schema.VERSION:
-                raise InputError(
-                    f"{self._name} has the older format {version}; start the service once, it "
-                    f"brings it to format {schema.VERSION}"
-                )
-            self._base.execute("PRAGMA journal_mode = WAL")
-            # SQLite notes what a statement with triggers does, to undo it: else in a file each.
-            self._base.execute("PRAGMA temp_store = MEMORY")
-            self._base.execute("PRAGMA synchronous = FULL")
-            if version != schema.VERSION:
-                schema.bring_up(self._base, version, self._sites, self._clock())
+    def _prepare(self, *, beside: bool, reads: bool) -> None:
+        if not beside:
+            (health,) = self._base.execute("PRAGMA quick_check(1)").fetchone()
+            if health != "ok":
+                finding = str(health).splitlines()[-1]
+                raise LedgerError(f"{self._name} is damaged ({finding})", damaged=True)
+        version = schema.version_of(self._base, self._name)
+        if version is None:
+            raise LedgerError(f"{self._name} is damaged (tables are missing)", damaged=True)
+        if beside and version != schema.VERSION:
+            if version == 0:
+                raise InputError(f"{self._name}: {_NONE_YET}")
+            raise InputError(
+                f"{self._name} has the older format {version}; start the service once, it "
+                f"brings it to format {schema.VERSION}"
+            )
+        if reads:
+            return
+        self._base.execute("PRAGMA journal_mode = WAL")
+        # SQLite notes what a statement with triggers does, to undo it: else in a file each.
+        self._base.execute("PRAGMA temp_store = MEMORY")
+        self._base.execute("PRAGMA synchronous = FULL")
+        if version != schema.VERSION:
+            schema.bring_up(self._base, version, self._sites, self._clock())
 
     def _number_messages_from(self, number: int) -> None:
         # What is put in while a file can't be used has to keep its number there afterwards:
@@ -302,7 +307,7 @@ class Ledger:
         """Take over the messages that wait in a damaged file, as far as they can be read."""
         with self.transaction() as entry:
             salvage_messages(path, self._base)
-            entry.changed.add("kinds")
+            entry.changed |= {"kinds", "outbox"}
 
     def count_lost(self, known: Carried) -> int:
         """Count as dropped what waited in a ledger and does not here; return how much it is."""
@@ -361,6 +366,6 @@ class Ledger:
             # What is no database or a malformed one is told apart by its class alone before
             # Python 3.11: the codes SQLITE_NOTADB and SQLITE_CORRUPT, see sqlite3's util.c.
             damaged = type(error) is sqlite3.DatabaseError
-            advice = "it is damaged" if damaged else "make sure that the disk has room and works"
+            advice = "it is damaged" if damaged else why_not(self._path)
             text = f"ledger {self._name}: {error}; {advice}"
             raise LedgerError(text, damaged=damaged) from error

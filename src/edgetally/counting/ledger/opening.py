@@ -44,29 +44,25 @@ class Opening:
         bounds: OutboxBounds,
         clock: Callable[[], float],
     ) -> None:
-        self._folder = Folder(folder)
+        self.folder = Folder(folder)
         self._sites, self._bounds, self._clock = sites, bounds, clock
 
     @property
     def file(self) -> Path:
         """Where the ledger is."""
-        return self._folder.file
+        return self.folder.file
 
     def limit(self, bounds: OutboxBounds) -> None:
         """Bound the outbox of what is opened from now on."""
         self._bounds = bounds
-
-    def leave(self) -> None:
-        """Let another service have the folder."""
-        self._folder.leave()
 
     def open(self, known: Carried) -> Opened:
         """Open the file; set a damaged one aside, and go on in a new one.
 
         LedgerError and OSError where the disk does not let it, InputError as `Storage`.
         """
-        self._folder.take()
-        aside = self._folder.finish(self._clock(), _DAMAGED)
+        self.folder.take()
+        aside = self.folder.finish(self._clock(), _DAMAGED)
         try:
             ledger = self._opened()
             if aside is None:
@@ -85,9 +81,9 @@ class Opening:
 
     def write_anew(self, whole: Ledger, gone: LedgerError) -> Opened:
         """Write a ledger that is in memory as a whole; what took the file's place makes room."""
-        self._folder.take()
-        whole.write_to(self._folder.begin_building())
-        aside = self._folder.replace(self._clock(), "other")
+        self.folder.take()
+        whole.write_to(self.folder.begin_building())
+        aside = self.folder.replace(self._clock(), "other")
         there = "" if aside is None else f", what was in its place is set aside as {aside.name}"
         reason = f"{told(gone)}; it is written anew{there}"
         _log.error("%s", reason)
@@ -106,7 +102,7 @@ class Opening:
 
     def _begin_anew(self, error: LedgerError, known: Carried) -> Opened:
         found = salvaged(self.file, known, self._clock())
-        self._folder.begin_building()
+        self.folder.begin_building()
         building = self._opened(BUILDING_NAME)
         try:
             building.go_on_with(found)
@@ -114,7 +110,7 @@ class Opening:
             lost = building.count_lost(found)
         finally:
             building.close()
-        aside = self._folder.replace(self._clock(), _DAMAGED)
+        aside = self.folder.replace(self._clock(), _DAMAGED)
         kept = "its totals go on" if "totals" in found.rows else "its totals are lost"
         name = aside.name if aside is not None else "nothing"
         reason = (
@@ -127,7 +123,7 @@ class Opening:
 
     def _opened(self, file_name: str = FILE_NAME) -> Ledger:
         return Ledger(
-            self._folder.path,
+            self.folder.path,
             sites=self._sites,
             bounds=self._bounds,
             clock=self._clock,

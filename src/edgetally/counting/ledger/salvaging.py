@@ -16,7 +16,8 @@ from edgetally.counting.ledger.carrying import (
     add_messages,
     moved_since,
 )
-from edgetally.counting.ledger.entry import ANY_STREAM
+from edgetally.counting.ledger.entry import ANY_STREAM, number_never_given
+from edgetally.counting.ledger.ways import connected, ways_to_open
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,8 +44,7 @@ def salvaged(path: Path, known: Carried, now: float) -> Carried:
         if set(TABLES) <= set(found.rows) or _is_empty(base):
             return found
     if "sequences" not in found.rows:
-        # A stream that gives out less than a thousand numbers a second never got so far.
-        first = ((ANY_STREAM, int(1000 * now)),)
+        first = ((ANY_STREAM, number_never_given(now)),)
         found = replace(found, rows={**found.rows, "sequences": first})
     return found
 
@@ -89,16 +89,8 @@ def _may_hold_something(path: Path) -> bool:
 
 
 def _ways_to_open(path: Path) -> Iterator[sqlite3.Connection]:
-    """Open it as it is; with its log, without writing anything; and where it has none, alone."""
-    ways = ["mode=ro", "mode=ro&vfs=unix-none"]
-    with suppress(OSError):
-        log = path.with_name(f"{path.name}-wal")
-        if not log.exists() or not log.stat().st_size:
-            ways.append("immutable=1")
-    for way in ways:
-        with suppress(sqlite3.Error), closing(_opened(path, way)) as base:
-            if "vfs" in way:  # nobody else may use it then, and it needs no file beside it
-                base.execute("PRAGMA locking_mode = EXCLUSIVE")
+    for way in ways_to_open(path):
+        with suppress(sqlite3.Error), closing(connected(path, way)) as base:
             yield base
 
 
@@ -107,7 +99,3 @@ def _is_empty(base: sqlite3.Connection) -> bool:
         (tables,) = base.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
         return bool(tables == 0)
     return False
-
-
-def _opened(path: Path, way: str) -> sqlite3.Connection:
-    return sqlite3.connect(f"{path.resolve().as_uri()}?{way}", uri=True)

@@ -2,8 +2,9 @@
 
 Where it does not (it is full, read-only or broken, the file is damaged), counting goes on in
 memory with the totals that were known, and what was counted meanwhile is written once the disk
-works again. A damaged file is set aside, and a new one goes on. So does one after a file that
-was moved or deleted, with all that was in it.
+works again. Numbers in memory are others than the disk's next ones, which the next run gives out
+if that never happens. A damaged file is set aside, and a new one goes on. So does one after a file
+that was moved or deleted, with all that was in it.
 """
 
 from __future__ import annotations
@@ -60,22 +61,25 @@ class Storage:
         """
         self._sites, self._bounds = sites, bounds or OutboxBounds()
         self._opening = Opening(folder, sites, self._bounds, clock)
+        self._folder = self._opening.folder
         self._clock, self._steady, self._retry = clock, steady, retry
         self._lock = threading.RLock()
         self._transports: tuple[str, ...] | None = None
         self._began_with = Carried()
         self._retry_at = 0.0
         self._closed = False
+        self._is_untold = True
         self._times = (clock(), steady())
         self._gone: LedgerError | None = None  # why all of the ledger is in memory
         self._state = StorageState()
         try:
             self._ledger = self._open()
+            self._state = replace(self._state, reason=self._untold())
         except (LedgerError, OSError) as error:
             self._began_with = salvaged(self._opening.file, Carried(), clock())
             self._ledger = self._in_memory(error)
         except InputError:
-            self._opening.leave()
+            self._folder.leave()
             raise
 
     @property
@@ -167,8 +171,22 @@ class Storage:
             else:
                 self._do(Ledger.look_beside)
                 self._do(Ledger.check_place)
+                self._forget_told()
             self._follow_clock()
             self._do(Ledger.drop_outdated)
+
+    def _untold(self) -> str | None:
+        """Tell what was wrong here, and at earlier starts that ended before they could tell it."""
+        reasons = dict.fromkeys(filter(None, (self._folder.noted(), self._state.reason)))
+        if self._state.reason is not None:
+            self._folder.note("; ".join(reasons))
+        return "; ".join(reasons) or None
+
+    def _forget_told(self) -> None:
+        # Messages waited for the transports since they were registered, health among them.
+        if self._is_untold and self._transports and self._state.state == "ok":
+            self._folder.forget()
+            self._is_untold = False
 
     def _follow_clock(self) -> None:
         """What waits while the clock is set gets no older by that."""
@@ -190,8 +208,9 @@ class Storage:
                 self._return_to_disk()
             if self._state.state == "memory":
                 _log.error("what was counted in memory is lost: %s", self._state.reason)
+            self._forget_told()
             self._ledger.close()
-            self._opening.leave()
+            self._folder.leave()
 
     def _do(self, work: Callable[[Ledger], _T]) -> _T:
         with self._lock:
@@ -231,7 +250,7 @@ class Storage:
             bounds=_in_memory(self._bounds),
             clock=self._clock,
         )
-        memory.go_on_with(self._began_with)
+        memory.go_on_with(self._began_with.renumbered(self._clock()))
         if self._transports is not None:
             memory.register(self._transports)
         self._stay_in_memory(error)
@@ -240,6 +259,7 @@ class Storage:
 
     def _stay_in_memory(self, error: Exception) -> None:
         self._retry_at = self._steady() + self._retry
+        self._folder.mark()
         reason = f"{told(error)}; counts are kept in memory alone{unknown(self._began_with)}"
         self._state = StorageState("memory", reason)
 
@@ -264,6 +284,7 @@ class Storage:
             return
         self._ledger.close()
         self._ledger, self._gone = ledger, None
+        self._folder.unmark()
         _log.warning("counts are written to %s again", self._opening.file)
 
     def _open(self) -> Ledger:

@@ -134,7 +134,8 @@ class HealthMessage(DivisibleMessage):
 
     schema_: Literal["edgetally.health/1"] = Field(default="edgetally.health/1", description=SCHEMA)
     sequence: Annotated[int, Field(ge=0)] = Field(
-        description="Number of the message on its topic: from 1, without gaps; 0 in a last will."
+        description="Number of the message on its topic: from 1, one by one; it may jump; "
+        "0 in a last will."
     )
     state: Literal["starting", "running", "stopping", "offline"] = Field(
         description="What it is doing; offline: a last will, which the broker tells because the "

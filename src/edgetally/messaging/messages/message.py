@@ -121,7 +121,7 @@ class Message(Value):
     time: Utc = Field(description="When it happened: UTC, RFC 3339, with milliseconds.")
     thing: str = Field(description="Name of the device.")
     sequence: Annotated[int, Field(ge=1)] = Field(
-        description="Number of the message on its topic: from 1, without gaps."
+        description="Number of the message on its topic: from 1, one by one; it may jump."
     )
     model: ModelReference = Field(
         description="The model in use; its name is none where none could be loaded yet."
