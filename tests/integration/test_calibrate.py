@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 import pytest
 import yaml
+from network_camera import network_camera
 
 from disk_trouble import fill, small_disk
 from edgetally.cli import main
@@ -191,3 +193,15 @@ def test_on_a_full_disk_the_picture_that_was_there_stays_and_room_is_asked_for(
         fill(disk)
         calibrate("--source", "scene.png", "--output", str(disk / "new.png"), status=2)
         assert (disk / "new.png").read_bytes() == known
+
+
+def test_a_camera_is_logged_in_but_no_other_source_gets_its_password(folder: Path) -> None:
+    (folder / "credentials").write_text("me:mine")
+    (folder / "credentials").chmod(0o600)
+    login = "Basic " + base64.b64encode(b"me:mine").decode()
+    with network_camera(login=login) as url, network_camera(login=login) as other:
+        path = config(folder, {**CAMERA, "source": url, "credentialsFile": "credentials"})
+        calibrate("-c", path)
+        calibrate("-c", path, "--source", url)
+        calibrate("-c", path, "--source", other, status=2)
+        calibrate("-c", path, "--source", "scene.png")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import logging
+import os
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from mosquitto_broker import wait_until
 from network_camera import network_camera
 
 from edgetally.capture import Camera
+from edgetally.capture.login import find_login
 from edgetally.config import CameraConfig, parse_config
 from edgetally.errors import EdgetallyError, InputError
 
@@ -93,6 +95,24 @@ def test_what_is_no_login_is_told_without_it(
     assert any(re.search(words, record.getMessage()) for record in caplog.records)
     for said in (caplog.text, *capfd.readouterr()):
         assert "S3C" not in said
+
+
+def test_a_pipe_in_the_files_place_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "credentials", 0o600)
+    config = CameraConfig(
+        name="dock", source="rtsp://127.0.0.1:9/x", credentials_file=tmp_path / "credentials"
+    )
+    with pytest.raises(InputError, match="it is no ordinary file"):
+        find_login(config, None)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to another user")
+def test_a_file_of_another_user_is_refused(tmp_path: Path) -> None:
+    path = credentials(tmp_path, PLAIN)
+    os.chown(path, 65534, 65534)
+    config = CameraConfig(name="dock", source="rtsp://127.0.0.1:9/x", credentials_file=path)
+    with pytest.raises(InputError, match=r"belongs to another user \(65534\)"):
+        find_login(config, None)
 
 
 def test_a_secret_that_nobody_has_names_the_file_as_the_other_way(

@@ -8,11 +8,16 @@ import signal
 import subprocess
 import sys
 import threading
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from awsiot.greengrasscoreipc import connect  # type: ignore[import-untyped]
-from nucleus_client import ONE, WAIT, recipe
+from awsiot.greengrasscoreipc.clientv2 import (  # type: ignore[import-untyped]
+    GreengrassCoreIPCClientV2,
+)
+from awsiot.greengrasscoreipc.model import UnauthorizedError  # type: ignore[import-untyped]
+from nucleus_client import ONE, WAIT, binary, recipe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -149,6 +154,22 @@ def test_a_client_of_ones_own_connects_with_what_it_prints(run: Any) -> None:
     connect(ipc_socket=socket, authtoken=token, timeout=WAIT)
     assert nucleus.end() == 0
     assert not any("never" in line for line in nucleus.lines)
+
+
+@pytest.mark.parametrize("options", [[], ["--interpolate"]])
+def test_a_java_nucleus_interpolates_policies_where_it_is_told_to(
+    run: Any, options: list[str]
+) -> None:
+    policy = {"operations": ["*"], "resources": ["edgetally/{iot:thingName}/*"]}
+    access = {"aws.greengrass.ipc.pubsub": {"one": policy}}
+    nucleus = run("--serve-only", "--as", "java", *options, defaults={"accessControl": access})
+    token = nucleus.wait("export SVCUID=").partition("=")[2]
+    socket = nucleus.wait("export AWS_GG").partition("=")[2]
+    connected = connect(ipc_socket=socket, authtoken=token, timeout=WAIT)
+    client = GreengrassCoreIPCClientV2(client=connected)
+    with nullcontext() if options else pytest.raises(UnauthorizedError):
+        client.publish_to_topic(topic="edgetally/stand-in/a", publish_message=binary(b""))
+    assert nucleus.end() == 0
 
 
 def test_updates_are_merged_before_a_component_starts(run: Any, tmp_path: Path) -> None:

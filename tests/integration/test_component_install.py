@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import zipfile
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ import pytest
 from component_checkout import ROOT, stand_in
 from mosquitto_broker import wait_until
 
+from disk_trouble import small_disk
 from edgetally.component.building import build_counter, build_model
 from edgetally.component.checkout import Checkout
 from edgetally.component.names import COUNTER, MODEL
@@ -25,6 +27,8 @@ from edgetally.component.recipe import read_recipe
 from edgetally.component.target import Target
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from edgetally.bundle import ModelBundle
 
 PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
@@ -71,6 +75,22 @@ class Device:
     @property
     def environments(self) -> list[str]:
         return sorted(path.name for path in self.work.glob("venv-*"))
+
+    @property
+    def in_use(self) -> str:
+        return str((self.work / "venv").readlink())
+
+
+@contextmanager
+def unremovable(folder: Path) -> Iterator[None]:
+    """Keep a folder from being removed, by root too."""
+    folder.mkdir(parents=True)
+    with small_disk() as disk:
+        subprocess.run(["mount", "--bind", str(disk), str(folder)], check=True)
+        try:
+            yield
+        finally:
+            subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 @pytest.fixture
@@ -147,8 +167,57 @@ def test_another_version_takes_the_place_of_the_one_before(
     before = device.environments
     device.install(built(tmp_path, "counting better"))
     assert device.says() == "hello counting better\n"
-    assert len(device.environments) == 1
-    assert device.environments != before
+    assert len(device.environments) == 2
+    assert set(before) < set(device.environments)  # the old version may still run on it
+
+
+def test_a_rollback_finds_its_environment_and_older_ones_are_removed(
+    counter: Path, device: Device, tmp_path: Path
+) -> None:
+    first, second, third = counter, built(tmp_path / "b", "second"), built(tmp_path / "c", "third")
+    for artifact in (first, second):
+        device.install(artifact)
+    oldest, *_ = [each for each in device.environments if each != device.in_use]
+    assert "is there already" in device.install(first).stderr
+    assert device.says() == "hello counting\n"
+    assert "is there already" in device.install(second).stderr
+    assert device.install(third).returncode == 0
+    assert device.says() == "hello third\n"
+    assert len(device.environments) == 2
+    assert oldest not in device.environments
+
+
+def test_what_cannot_be_removed_stands_in_nobodys_way_and_is_named(
+    counter: Path, installed: Device, device: Device
+) -> None:
+    name = installed.environments[0].rpartition("-2")[0] or installed.environments[0]
+    half = device.work / name
+    with unremovable(half / "lib"):
+        for _ in range(2):
+            ended = device.install(counter)
+            assert ended.returncode == 0, ended.stderr
+            assert device.says() == "hello counting\n"
+            assert device.in_use == f"{name}-2"
+            assert f"edgetally: {half} can't be removed (" in ended.stderr
+            assert f"as root: rm -r {half}" in ended.stderr
+    device.install(counter)
+    assert device.environments == [f"{name}-2"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can leave what others can't remove")
+@pytest.mark.parametrize("owner", [0, 65534])
+def test_root_leaves_no_bytecode_in_an_environment_of_another_user(
+    owner: int, counter: Path, device: Device
+) -> None:
+    device.install(counter)
+    environment = device.work / device.in_use
+    os.chown(environment, owner, owner)
+    (packages,) = environment.glob("lib/python*/site-packages")
+    (packages / "looked_at").mkdir()
+    (packages / "looked_at" / "__init__.py").write_text("")
+    command = [str(device.work / "venv" / "bin" / "python"), "-c", "import looked_at"]
+    subprocess.run(command, env={}, check=True)
+    assert (packages / "looked_at" / "__pycache__").exists() == (owner == 0)
 
 
 def test_an_install_that_was_killed_is_repaired_by_the_next(counter: Path, device: Device) -> None:

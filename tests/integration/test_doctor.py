@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import shutil
 from typing import TYPE_CHECKING, Any
@@ -10,8 +11,10 @@ import pytest
 import yaml
 from mosquitto_broker import Authority
 from mqtt_device import settings
+from network_camera import network_camera
 
 from edgetally.cli import main
+from edgetally.component.names import COUNTER, MODEL_LINK
 from edgetally.config import load_config
 from edgetally.config.model import StorageConfig
 from edgetally.doctor import examine
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
 
 pytest_plugins = ("mqtt_fixtures",)
 SECRET = "a-secret-of-mine"  # noqa: S105 - of no one
+LOGIN = "Basic " + base64.b64encode(f"me:{SECRET}".encode()).decode()
 
 
 def examined(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, list[str]]:
@@ -76,6 +80,65 @@ def test_a_device_that_can_run_its_configuration_is_well(
     assert of(lines, "engine")
     assert of(lines, "Python")
     assert not (tmp_path / "state").exists()  # looking changes nothing
+
+
+def camera_with(url: str, credentials: Path) -> dict[str, Any]:
+    return {"name": "dock", "source": url, "openTimeout": 2, "credentialsFile": str(credentials)}
+
+
+def test_a_camera_is_logged_in_as_the_service_does_it_and_a_file_that_others_read_is_named(
+    tmp_path: Path, bundle: ModelBundle, capsys: pytest.CaptureFixture[str]
+) -> None:
+    credentials = tmp_path / "credentials"
+    credentials.write_text(f"me:{SECRET}")
+    credentials.chmod(0o600)
+    with network_camera(login=LOGIN) as url:
+        config = write(tmp_path, bundle, cameras=[camera_with(url, credentials)])
+        _, well = examined(capsys, "--config", config)
+        credentials.chmod(0o644)
+        status, ill = examined(capsys, "--config", config)
+    assert "ok     camera dock: gives pictures, 64 x 48" in well
+    (line,) = of(ill, "camera dock")
+    assert status == 1
+    assert line.startswith("wrong")
+    assert f"credentials file {credentials} may be read by others; chmod 600" in line
+
+
+def test_a_secret_that_only_a_nucleus_has_is_not_taken_for_missing(
+    tmp_path: Path, bundle: ModelBundle, capsys: pytest.CaptureFixture[str]
+) -> None:
+    camera = {"name": "dock", "source": "rtsp://127.0.0.1:9/x", "secretArn": "arn:aws:x"}
+    status, lines = examined(capsys, "--config", write(tmp_path, bundle, cameras=[camera]))
+    (line,) = of(lines, "camera dock")
+    assert status == 0
+    assert line.startswith("note   camera dock: is not tried: only a nucleus has its secret")
+
+
+def test_a_deployments_file_is_examined_in_the_work_folder_as_the_component_would_have_it(
+    tmp_path: Path,
+    bundle: ModelBundle,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    work = tmp_path / "work" / COUNTER
+    work.mkdir(parents=True)
+    monkeypatch.chdir(work)
+    shutil.copytree(folder_of(bundle), work / MODEL_LINK)
+    deployed = {
+        "cameras": [{"name": "dock", "source": "test:"}],
+        "model": {"engine": "onnxruntime"},
+        "accessControl": {},
+    }
+    (tmp_path / "dock.yaml").write_text(yaml.safe_dump(deployed))
+    _, lines = examined(capsys, "--greengrass", "--config", tmp_path / "dock.yaml")
+    assert of(lines, "camera dock")[0] == "ok     camera dock: gives pictures, 640 x 480"
+    assert [line[:5] for line in of(lines, "model")] == ["ok   ", "ok   "], lines
+    assert of(lines, "storage")[0].startswith("ok     storage: state, ")
+    (tmp_path / "dock.yaml").write_text("cameras: [{name: dock, source: 'test:', fsp: 1}]")
+    with pytest.raises(SystemExit) as ended:
+        main(["doctor", "--greengrass", "--config", str(tmp_path / "dock.yaml")])
+    assert ended.value.code == 2
+    assert "unknown key cameras[0].fsp" in capsys.readouterr().err
 
 
 def test_each_thing_that_would_fail_has_its_line_and_the_rest_is_still_looked_at(

@@ -206,6 +206,7 @@ def test_what_is_denied_is_told_once_with_the_policy_that_allows_it(
             link.publish_local(TOPIC, b"1").result(5)
     told = [record.message for record in caplog.records if "denies" in record.message]
     assert len(told) == 1
+    assert "set interpolateComponentConfiguration of aws.greengrass.Nucleus to true" in told[0]
     assert '"aws.greengrass#PublishToTopic"' in told[0]
     assert f'"resources": [\n          "{TOPIC}"' in told[0]
     link.publish_local(REQUEST, b"1").result(5)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,7 +21,7 @@ from awsiot.greengrasscoreipc.model import (  # type: ignore[import-untyped]
 from nucleus_client import DEFAULTS, ONE, WAIT, Heard, binary, client_of, json_message, recipe
 
 from edgetally.errors import EdgetallyError
-from edgetally.nucleus import JAVA, LITE, Nucleus
+from edgetally.nucleus import JAVA, LITE, Kind, Nucleus
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -204,6 +205,23 @@ def test_lite_denies_a_topic_with_a_question_mark_whatever_is_allowed(
     with pytest.raises(UnauthorizedError):
         client_of(start()).publish_to_topic(topic="a?b", publish_message=binary(b""))
     client_of(start(kind=JAVA)).publish_to_topic(topic="a?b", publish_message=binary(b""))
+
+
+@pytest.mark.parametrize(
+    ("kind", "is_filled_in"),
+    [(LITE, True), (JAVA, False), (replace(JAVA, interpolates=True), True)],
+    ids=["lite", "java", "java that interpolates"],
+)
+def test_the_java_nucleus_fills_in_variables_of_policies_only_where_it_is_set_to(
+    start: Callable[..., Nucleus], kind: Kind, is_filled_in: bool
+) -> None:
+    client = client_of(start(recipe(defaults=NARROW), kind=kind))
+    allowed, denied = "edgetally/dock-1/a", "edgetally/{iot:thingName}/a"
+    if not is_filled_in:
+        allowed, denied = denied, allowed
+    client.publish_to_topic(topic=allowed, publish_message=binary(b""))
+    with pytest.raises(UnauthorizedError):
+        client.publish_to_topic(topic=denied, publish_message=binary(b""))
 
 
 def test_a_topic_can_be_denied_for_a_while(nucleus: Nucleus) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sqlite3
+import stat
 import subprocess
 import threading
 import time
@@ -34,24 +35,17 @@ if TYPE_CHECKING:
 HEALTH = "edgetally/dock-1/health"
 
 
-class Device:
-    """A nucleus, and the component on it."""
+class Told:
+    """What a component told its nucleus."""
 
-    def __init__(self, nucleus: Nucleus, folder: Path) -> None:
+    def __init__(self, nucleus: Nucleus) -> None:
         self.nucleus = nucleus
-        self.component = UnderNucleus(link_to(nucleus), thing="dock-1", folder=folder)
-        self.thread = threading.Thread(target=self._run, daemon=True)
-        self.error: EdgetallyError | None = None
-
-    def _run(self) -> None:
-        try:
-            self.component.run()
-        except EdgetallyError as error:
-            self.error = error
+        self._begin = len(nucleus.published)
 
     def newest(self, topic: str = HEALTH) -> dict[str, Any]:
         """Return the latest message on a topic; {} where there is none."""
-        bodies = [each.payload for each in self.nucleus.published if each.topic == topic]
+        published = self.nucleus.published[self._begin :]
+        bodies = [each.payload for each in published if each.topic == topic]
         return dict(json.loads(bodies[-1])) if bodies else {}
 
     def tells(self, state: str, reason: str | None = None) -> None:
@@ -74,14 +68,51 @@ class Device:
         return tuple(state for state in told if state in {"RUNNING", "ERRORED"})
 
 
+class Device(Told):
+    """A nucleus, and the component on it."""
+
+    def __init__(self, nucleus: Nucleus, folder: Path) -> None:
+        super().__init__(nucleus)
+        self.component = UnderNucleus(link_to(nucleus), thing="dock-1", folder=folder)
+        self.thread = threading.Thread(target=self._run, daemon=True)
+        self.error: EdgetallyError | None = None
+
+    def _run(self) -> None:
+        try:
+            self.component.run()
+        except EdgetallyError as error:
+            self.error = error
+
+
 @contextmanager
-def running(folder: Path, configuration: dict[str, Any], kind: Kind = LITE) -> Iterator[Device]:
+def process(nucleus: Nucleus, folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], Told]]:
+    """Run the component in a process of its own; who has not ended it by then has it killed."""
+    told = Told(nucleus)
+    environment = os.environ | {
+        "SVCUID": nucleus.token_for(NAME),
+        "AWS_GG_NUCLEUS_DOMAIN_SOCKET_FILEPATH_FOR_COMPONENT": str(nucleus.socket),
+        "AWS_IOT_THING_NAME": "dock-1",
+    }
+    with subprocess.Popen([*RUN, "--greengrass"], cwd=folder, env=environment) as started:
+        try:
+            yield started, told
+        finally:
+            started.kill()
+
+
+@contextmanager
+def running(
+    folder: Path,
+    configuration: dict[str, Any],
+    kind: Kind = LITE,
+    kept_in: Path | None = None,
+) -> Iterator[Device]:
     configuration = {
         "publish": {"transports": [{"type": "greengrass", "iotCore": "false"}]},
         "storage": {"path": str(folder / "state")},
     } | configuration
     with Nucleus(folder / "nucleus", [recipe(configuration)], kind=kind) as nucleus:
-        device = Device(nucleus, folder / "state")
+        device = Device(nucleus, kept_in or folder / "state")
         device.thread.start()
         try:
             yield device
@@ -223,18 +254,88 @@ def test_a_process_ends_with_sigterm_in_time_though_the_nucleus_is_frozen(
         "publish": {"transports": [{"type": "greengrass"}]},
     }
     with Nucleus(tmp_path / "nucleus", [recipe(configuration)]) as nucleus:
-        environment = os.environ | {
-            "SVCUID": nucleus.token_for(NAME),
-            "AWS_GG_NUCLEUS_DOMAIN_SOCKET_FILEPATH_FOR_COMPONENT": str(nucleus.socket),
-            "AWS_IOT_THING_NAME": "dock-1",
-        }
-        with subprocess.Popen([*RUN, "--greengrass"], cwd=tmp_path, env=environment) as process:
+        with process(nucleus, tmp_path) as (started, _):
             nucleus.wait(lambda: (NAME, "RUNNING") in nucleus.states, 60)
             nucleus.freeze()
             began = time.monotonic()
-            process.send_signal(signal.SIGTERM)
-            assert process.wait(10) == 0
+            started.send_signal(signal.SIGTERM)
+            assert started.wait(10) == 0
             assert time.monotonic() - began < 5
             nucleus.thaw()
     with closing(sqlite3.connect(tmp_path / "state" / "ledger.sqlite")) as base:
         assert base.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+CAT = {"cameras": [camera("dock", lines=[DOOR | {"classes": ["cat"]}])]}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words", "right"),
+    [
+        ({"requests": {"maxRate": "fast"}}, "requests.maxRate: expected", {"requests": None}),
+        (CAT, "no class 'cat'", {"cameras": [camera("dock")]}),
+    ],
+)
+def test_a_start_with_a_wrong_configuration_counts_with_the_last_good_one(
+    bundle: ModelBundle, tmp_path: Path, wrong: dict[str, Any], words: str, right: dict[str, Any]
+) -> None:
+    """The power fails days after a deployment that was refused, and nobody has looked since."""
+    content = {
+        "model": model(bundle),
+        "cameras": [camera("dock", source="test:160x120")],
+        "publish": {"transports": [{"type": "greengrass", "iotCore": False}]},
+    }
+    kept = tmp_path / "state" / "configuration.json"
+    with Nucleus(tmp_path / "nucleus", [recipe(content)]) as nucleus:
+        with process(nucleus, tmp_path) as (_, told):
+            told.is_told_to_be("RUNNING")
+            good = kept.read_text()
+            assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+            nucleus.configure(NAME, wrong)
+            told.tells("running", words)
+        with process(nucleus, tmp_path) as (_, told):
+            told.tells("running", "; the last good one is in force")
+            assert words in told.newest()["stateReason"]
+            assert told.newest()["stateReason"].startswith("configuration")
+            told.is_told_to_be("RUNNING", "RUNNING")
+            assert kept.read_text() == good
+            nucleus.configure(NAME, right | {"publish": {"health": {"heartbeat": 7}}})
+            told.tells("running")
+            wait_until(lambda: '"heartbeat": 7' in kept.read_text(), "it is not kept")
+
+
+def test_a_last_configuration_that_is_damaged_or_useless_is_as_good_as_none(
+    bundle: ModelBundle, tmp_path: Path
+) -> None:
+    kept = tmp_path / "state" / "configuration.json"
+    kept.parent.mkdir()
+    wrong = {"model": model(bundle), "cameras": [camera("dock")], "requests": {"maxRate": "fast"}}
+    for text in ("{", '{"cameras": 7}'):
+        kept.write_text(text)
+        with running(tmp_path / str(len(text)), wrong, kept_in=kept.parent) as device:
+            device.tells("starting", "requests.maxRate: expected a")
+            device.is_told_to_be("ERRORED")
+            device.nucleus.configure(NAME, {"requests": {"maxRate": "9"}})
+            device.tells("running")
+
+
+def test_a_model_that_comes_later_is_taken_from_the_last_good_configuration_on(
+    bundle: ModelBundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgetally.service.under_nucleus._FIRST_RETRY", 0.3)  # not 10 seconds
+    content = {"model": model(bundle), "cameras": [camera("dock")]}
+    with running(tmp_path, content) as device:
+        device.tells("running")
+    later = tmp_path / "later"
+    with running(tmp_path, content | {"model": {"path": str(later)}}) as device:
+        device.tells("running", "later is not a model bundle: ")
+        later.symlink_to(bundle.file("onnx").parent)
+        device.tells("running")
+        device.is_told_to_be("RUNNING")
+
+
+def test_a_camera_that_serves_any_is_no_camera_of_a_device(
+    bundle: ModelBundle, tmp_path: Path
+) -> None:
+    with running(tmp_path, {"model": model(bundle), "cameras": [camera("*")]}) as device:
+        device.tells("starting", "a camera named '*' serves edgetally replay alone; give it a name")

@@ -27,8 +27,7 @@ _SLOWING = 1.0  # seconds in which an unseen centre loses 63 % of its velocity
 _LEARNING = 0.5  # seconds of looking after which a track's own pace outweighs what any may have
 _CALMEST = 0.05  # frames a second: a hand may take up at any time what stands
 _RESTING = 0.1  # frames a second that jitter may feign
-_STARTS = 0.15  # how often a second an object starts or turns, and is seen in the next frame
-_TURNS = 0.05  # the same of one that is missed then: it may as well be gone
+_TURNS = 0.05  # how often a second an object starts or turns
 _TURN = 0.2  # by how much then, as a share of the fastest speed: the standard deviation
 _RUNNERS = 0.5  # share of the newcomers that come at any speed
 _RUN = 0.5  # how fast then, as a share of the fastest speed: the standard deviation
@@ -97,13 +96,8 @@ class Motions:
         drift = self.drift + travel * self.haste
         self.drift = kept * drift + _SLOWING * (1 - kept) ** 2 * self.pace
         self.haste = kept**2 * self.haste + (1 - kept**2) * self.pace
-        was_seen = self.waited == 0
         self.waited = self.waited + gap
-        self.chance = np.where(
-            was_seen,
-            1 - (1 - self.chance) * math.exp(-_STARTS * gap),
-            np.maximum(self.chance, 1 - np.exp(-_TURNS * self.waited)),
-        )
+        self.chance = 1 - (1 - self.chance) * math.exp(-_TURNS * gap)
 
     @property
     def rests(self) -> NDArray[np.bool_]:

@@ -6,12 +6,17 @@ import json
 import logging
 import os
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from edgetally.ordinary_file import read_ordinary
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from edgetally.capture import Frame
+    from edgetally.counting.events import CameraUpdate, CountEvent
+    from edgetally.service.service import Service
 
 _NAME = "configuration.json"
 _LARGEST = 16 << 20  # bytes; more comes from no nucleus
@@ -68,3 +73,21 @@ class LastConfiguration:
             reason = "it is no configuration"
         _log.warning("%s is left out: %s", self._file, reason)
         return None
+
+
+@dataclass(frozen=True)
+class Keeping:
+    """Watches a service: keeps its configuration as soon as it has begun with it."""
+
+    last: LastConfiguration
+    content: dict[str, Any]
+
+    def started(self, _: Service) -> None:
+        """Keep it."""
+        self.last.keep(self.content)
+
+    def frame(self, _: Frame, __: CameraUpdate) -> None:
+        """Take no notice."""
+
+    def event(self, _: CountEvent) -> None:
+        """Take no notice."""

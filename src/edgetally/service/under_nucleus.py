@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from edgetally.config.from_nucleus import config_of_nucleus, how_to_tell
 from edgetally.errors import EdgetallyError, InputError
-from edgetally.service.last_configuration import LastConfiguration
+from edgetally.service.last_configuration import Keeping, LastConfiguration
 from edgetally.service.loading import load_unless
 from edgetally.service.service import Service
 from edgetally.service.waiting import Waiting
@@ -21,9 +21,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
     from pathlib import Path
 
-    from edgetally.capture import Frame
     from edgetally.config import Config
-    from edgetally.counting.events import CameraUpdate, CountEvent
     from edgetally.greengrass import NucleusLink
     from edgetally.service.standing import Standing
 
@@ -45,21 +43,6 @@ class _News:
     content: dict[str, Any]
     config: Config
     wrong: str | None = None
-
-
-@dataclass(frozen=True)
-class _Keeping:
-    """Keeps a configuration as soon as a service has begun with it."""
-
-    last: LastConfiguration
-    content: dict[str, Any]
-
-    def started(self, _: Service) -> None:
-        self.last.keep(self.content)
-
-    def frame(self, _: Frame, __: CameraUpdate) -> None: ...
-
-    def event(self, _: CountEvent) -> None: ...
 
 
 class UnderNucleus:
@@ -207,7 +190,7 @@ class UnderNucleus:
             clock=self._clock,
             stays=True,
             link=self._link,
-            observer=_Keeping(self._last, news.content),
+            observer=Keeping(self._last, news.content),
             on_standing=self._note_standing,
         )
         with self._lock:
