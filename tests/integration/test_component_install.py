@@ -86,11 +86,13 @@ def unremovable(folder: Path) -> Iterator[None]:
     """Keep a folder from being removed, by root too."""
     folder.mkdir(parents=True)
     with small_disk() as disk:
-        subprocess.run(["mount", "--bind", str(disk), str(folder)], check=True)
+        bind = ["mount", "--bind", str(disk), str(folder)]
+        subprocess.run(bind, check=True)
         try:
             yield
         finally:
-            subprocess.run(["umount", "--lazy", str(folder)], check=True)
+            release = ["umount", "--lazy", str(folder)]
+            subprocess.run(release, check=True)
 
 
 @pytest.fixture
@@ -247,14 +249,14 @@ def test_an_install_that_fails_leaves_what_runs_and_nothing_half_made(
     installed: Device, tmp_path: Path
 ) -> None:
     device = installed
-    before = device.environments
+    in_use = device.in_use
     newer = changed(built(tmp_path, "never"), tmp_path, without="wheels/")
     with zipfile.ZipFile(newer, "a") as archive:
         archive.writestr("wheels/none", "")
     ended = device.install(newer)
     assert ended.returncode == 1
     assert ended.stderr.splitlines()[-1].startswith("edgetally: the packages can't be installed: ")
-    assert (device.environments, device.says()) == (before, "hello counting\n")
+    assert (device.environments, device.says()) == ([in_use], "hello counting\n")
 
 
 def test_without_wheels_and_without_an_index_it_says_what_would_help(

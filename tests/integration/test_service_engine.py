@@ -224,9 +224,11 @@ def test_an_engine_that_hangs_is_told_and_does_not_keep_a_run_from_stopping(
         logging.getLogger("edgetally").removeHandler(handler)
         forever.set()
     assert time.monotonic() - stopped[0] < STOPS_WITHIN
-    docks = [message["cameras"]["dock"] for message in told(tmp_path)]
+    messages = told(tmp_path)
+    docks = [message["cameras"]["dock"] for message in messages]
     assert any(dock["state"] == "stalled" and "gave no result" in dock["problem"] for dock in docks)
-    assert docks[-1]["state"] == "failed"
+    # The one whose frame hangs; which that is, is chance. Who waited for a turn just ends.
+    assert "failed" in {camera["state"] for camera in messages[-1]["cameras"].values()}
     assert len([line for line in caplog.messages if "dock waits" in line]) == 1
     assert any("left behind" in line for line in caplog.messages)
 
