@@ -12,6 +12,7 @@ import yaml
 from mosquitto_broker import Authority
 from mqtt_device import settings
 from network_camera import network_camera
+from nucleus_client import recipe
 
 from edgetally.cli import main
 from edgetally.component.names import COUNTER, MODEL_LINK
@@ -20,6 +21,7 @@ from edgetally.config.model import StorageConfig
 from edgetally.doctor import examine
 from edgetally.doctor.brokers import transport
 from edgetally.doctor.storage import storage
+from edgetally.nucleus import JAVA, Nucleus
 from locked_folder import locked_folder
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from edgetally.bundle import ModelBundle
 
 pytest_plugins = ("mqtt_fixtures",)
+SOCKET = "AWS_GG_NUCLEUS_DOMAIN_SOCKET_FILEPATH_FOR_COMPONENT"
 SECRET = "a-secret-of-mine"  # noqa: S105 - of no one
 LOGIN = "Basic " + base64.b64encode(f"me:{SECRET}".encode()).decode()
 
@@ -112,6 +115,21 @@ def test_a_secret_that_only_a_nucleus_has_is_not_taken_for_missing(
     (line,) = of(lines, "camera dock")
     assert status == 0
     assert line.startswith("note   camera dock: is not tried: only a nucleus has its secret")
+
+
+def test_a_nucleus_that_started_doctor_is_asked_for_the_cameras_secret(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arn = "arn:aws:secretsmanager:eu-west-1:1:secret:edgetally/dock"
+    with network_camera(login=LOGIN) as url:
+        camera = {"name": "dock", "source": url, "secretArn": arn}
+        own = recipe(COUNTER, defaults={"model": {"path": "nowhere"}, "cameras": [camera]})
+        with Nucleus(tmp_path / "nucleus", [own], kind=JAVA) as nucleus:
+            nucleus.give_secret(arn, f"me:{SECRET}")
+            monkeypatch.setenv(SOCKET, str(nucleus.socket))
+            monkeypatch.setenv("SVCUID", nucleus.token_for(COUNTER))
+            _, lines = examined(capsys)
+    assert "ok     camera dock: gives pictures, 64 x 48" in lines
 
 
 def test_a_deployments_file_is_examined_in_the_work_folder_as_the_component_would_have_it(
@@ -254,7 +272,7 @@ def test_a_nucleus_that_is_asked_for_and_not_here_is_found(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.delenv("AWS_GG_NUCLEUS_DOMAIN_SOCKET_FILEPATH_FOR_COMPONENT", raising=False)
+    monkeypatch.delenv(SOCKET, raising=False)
     config = write(tmp_path, bundle, publish={"transports": [{"type": "greengrass"}]})
     status, lines = examined(capsys, "--config", config)
     assert status == 1

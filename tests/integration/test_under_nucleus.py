@@ -253,15 +253,17 @@ def test_a_process_ends_with_sigterm_in_time_though_the_nucleus_is_frozen(
         "cameras": [camera("dock")],
         "publish": {"transports": [{"type": "greengrass"}]},
     }
-    with Nucleus(tmp_path / "nucleus", [recipe(configuration)]) as nucleus:
-        with process(nucleus, tmp_path) as (started, _):
-            nucleus.wait(lambda: (NAME, "RUNNING") in nucleus.states, 60)
-            nucleus.freeze()
-            began = time.monotonic()
-            started.send_signal(signal.SIGTERM)
-            assert started.wait(10) == 0
-            assert time.monotonic() - began < 5
-            nucleus.thaw()
+    with (
+        Nucleus(tmp_path / "nucleus", [recipe(configuration)]) as nucleus,
+        process(nucleus, tmp_path) as (started, _),
+    ):
+        nucleus.wait(lambda: (NAME, "RUNNING") in nucleus.states, 60)
+        nucleus.freeze()
+        began = time.monotonic()
+        started.send_signal(signal.SIGTERM)
+        assert started.wait(10) == 0
+        assert time.monotonic() - began < 5
+        nucleus.thaw()
     with closing(sqlite3.connect(tmp_path / "state" / "ledger.sqlite")) as base:
         assert base.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
@@ -328,7 +330,7 @@ def test_a_model_that_comes_later_is_taken_from_the_last_good_configuration_on(
         device.tells("running")
     later = tmp_path / "later"
     with running(tmp_path, content | {"model": {"path": str(later)}}) as device:
-        device.tells("running", "later is not a model bundle: ")
+        device.tells("running", "later is not a model bundle")
         later.symlink_to(bundle.file("onnx").parent)
         device.tells("running")
         device.is_told_to_be("RUNNING")

@@ -22,7 +22,7 @@ def test_the_latest_one_is_there_after_a_restart(tmp_path: Path) -> None:
     last.keep({"model": {"path": "before"}})
     last.keep(CONTENT)
     assert last.content == LastConfiguration(tmp_path / "state").content == CONTENT
-    assert os.listdir(tmp_path / "state") == ["configuration.json"]
+    assert [each.name for each in (tmp_path / "state").iterdir()] == ["configuration.json"]
 
 
 def test_nobody_else_may_read_it(tmp_path: Path) -> None:
