@@ -169,6 +169,8 @@ def test_deaf_subscriptions_are_made_anew_locally(nucleus: Nucleus, link: Nucleu
     link.loop_back(LOOPBACK)
     link.subscribe_local(REQUEST, ears).made.result(5)
     heard_anew(nucleus, ears, REQUEST)
+    # It speaks to itself once it listens to itself.
+    nucleus.wait(lambda: [message for message in nucleus.published if message.topic == LOOPBACK])
     nucleus.deafen()
     heard_anew(nucleus, ears, REQUEST)
     assert link.problem is None
