@@ -13,14 +13,12 @@ from edgetally.component.configuring import configuration_update
 from edgetally.component.deploying import NUCLEUS, Deployment, Target, watch
 from edgetally.component.deploying import deploy as create_deployment
 from edgetally.component.local import deploy_here
+from edgetally.component.names import COUNTER
 from edgetally.component.publishing import publish as publish_components
 from edgetally.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-COUNTER = "io.edgetally.Counter"
-MODEL = "io.edgetally.Model"
 
 BuildOption = Annotated[
     Path, typer.Option("--build", help="Folder that edgetally component build made.")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from edgetally.bundle import sha256_of
 from edgetally.errors import InputError
 
 if TYPE_CHECKING:
@@ -53,11 +53,7 @@ class BuiltComponent:
 
         It names the content: devices refuse an artifact that has changed since it was published.
         """
-        with file.open("rb") as content:
-            digest = hashlib.sha256()
-            while block := content.read(1 << 20):
-                digest.update(block)
-        return f"{self.name}/{self.version}/{digest.hexdigest()[:16]}/{file.name}"
+        return f"{self.name}/{self.version}/{sha256_of(file)[:16]}/{file.name}"
 
     def _file(self, name: str) -> Path:
         return self.artifacts / self.name / self.version / name

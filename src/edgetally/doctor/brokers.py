@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 _CONNECT_SECONDS = 10.0
 _SOON = 30 * 86400.0
-_ALPN = "x-amzn-mqtt-ca"  # AWS IoT's, on port 443
 
 
 def transport(config: Transport) -> Iterator[Finding]:
@@ -50,8 +49,7 @@ def _broker(config: MqttTransport) -> Iterator[Finding]:
         reason = getattr(error, "strerror", None) or error
         yield wrong(subject, f"can't be reached ({reason})", "check endpoint, network and firewall")
         return
-    alpn = _ALPN if config.port == 443 else None
-    failure = probe(identity, config.endpoint, config.port, alpn)
+    failure = probe(identity, config.endpoint, config.port)
     if failure is not None:
         yield wrong(subject, failure.reason)
     else:

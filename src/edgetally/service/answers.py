@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from edgetally.capture import Frame
     from edgetally.config import Config
     from edgetally.counting.ledger import Entry, Storage
+    from edgetally.counting.ledger.values import MessageKind
     from edgetally.detections import Detections
     from edgetally.requests import RefusedRequestError
     from edgetally.service.model_in_use import LoadedModel
@@ -89,27 +90,26 @@ class Answers:
     def corrected(self, request_id: str, reason: str | None, time: float) -> None:
         """Tell whether a correction was made; reason: why not, None where it was."""
         topic = self._topics.inventory_response
-
-        def record(entry: Entry) -> None:
-            message = InventoryResponseMessage(
-                time=utc(time),
-                thing=self._topics.thing,
-                sequence=entry.next_sequence(topic),
-                model=self._model,
-                request_id=request_id,
-                accepted=reason is None,
-                reason=None if reason is None else shortened(reason, 1000),
-            )
-            entry.enqueue(topic, message.to_json(), "inventory_response")
-
-        self._storage.write(record)
+        self._tell_outcome(
+            InventoryResponseMessage, topic, "inventory_response", request_id, reason, time
+        )
 
     def model_set(self, request_id: str, reason: str | None, time: float) -> None:
         """Tell whether a model is in use as asked; reason: why not, None where it is."""
         topic = self._topics.model_response
+        self._tell_outcome(ModelResponseMessage, topic, "model_response", request_id, reason, time)
 
+    def _tell_outcome(
+        self,
+        message_type: type[InventoryResponseMessage | ModelResponseMessage],
+        topic: str,
+        kind: MessageKind,
+        request_id: str,
+        reason: str | None,
+        time: float,
+    ) -> None:
         def record(entry: Entry) -> None:
-            message = ModelResponseMessage(
+            message = message_type(
                 time=utc(time),
                 thing=self._topics.thing,
                 sequence=entry.next_sequence(topic),
@@ -118,6 +118,6 @@ class Answers:
                 accepted=reason is None,
                 reason=None if reason is None else shortened(reason, 1000),
             )
-            entry.enqueue(topic, message.to_json(), "model_response")
+            entry.enqueue(topic, message.to_json(), kind)
 
         self._storage.write(record)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 _PROBE_TIMEOUT = 10.0  # seconds
 _ALERT_TIMEOUT = 2.0  # seconds; a refusal follows the handshake, where it is TLS 1.3
+_ALPN_PORT, _ALPN = 443, "x-amzn-mqtt-ca"  # of AWS IoT
 _CLOCK = "renew it, or set the device's clock"
 
 # verify_code of OpenSSL's x509_vfy.h
@@ -118,12 +119,12 @@ def disconnection(code: str) -> Failure:
     return Failure(f"the broker disconnected: {words(code)}")
 
 
-def probe(identity: Identity, host: str, port: int, alpn: str | None) -> Failure | None:
+def probe(identity: Identity, host: str, port: int) -> Failure | None:
     """Shake hands with Python's own TLS, which tells why it fails; None where it does not."""
     try:
         context = identity.context()
-        if alpn:
-            context.set_alpn_protocols([alpn])
+        if port == _ALPN_PORT:
+            context.set_alpn_protocols([_ALPN])
         with (
             socket.create_connection((host, port), _PROBE_TIMEOUT) as plain,
             context.wrap_socket(plain, server_hostname=host) as secure,

@@ -42,7 +42,6 @@ _log = logging.getLogger(__name__)
 
 # A connection that ends so soon, so often in a row, ends for a reason.
 _SOON, _OFTEN = 5.0, 3
-_ALPN_PORT, _ALPN = 443, "x-amzn-mqtt-ca"
 
 
 class Listener(Protocol):
@@ -215,8 +214,7 @@ class MqttLink:
             identity = read_identity(self._config)
         except InputError as error:
             return Failure(str(error), lasting=True)
-        alpn = _ALPN if self._config.port == _ALPN_PORT else None
-        return probe(identity, self._config.endpoint, self._config.port, alpn)
+        return probe(identity, self._config.endpoint, self._config.port)
 
     def _rest(self, reason: str) -> None:
         """Try again much later: soon is no use."""
