@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from edgetally.capture import Frame
+    from edgetally.config import Config
     from edgetally.counting.events import CameraUpdate, CountEvent
 
 ROOT = Path(__file__).parents[2]
@@ -64,7 +65,7 @@ class Device:
     def place(self, folder: Path) -> None:
         subprocess.run(["/bin/sh", PLACE, folder, self.work], check=True)
 
-    def count(self, line_classes: Sequence[str] = ()) -> None:
+    def config(self, line_classes: Sequence[str] = ()) -> Config:
         content = {
             "model": {"path": str(self.work / "current"), "canary": self._canary},
             "cameras": [
@@ -88,9 +89,16 @@ class Device:
             },
             "storage": {"path": str(self.folder / "state")},
         }
+        return parse_config(content, "test")
+
+    def count(self, line_classes: Sequence[str] = ()) -> None:
         self.frames = []
-        self.service = Service(parse_config(content, "test"), observer=self)
+        self.service = Service(self.config(line_classes), observer=self)
         self.service.run()
+
+    def reconfigure(self, line_classes: Sequence[str]) -> None:
+        assert self.service is not None
+        self.service.reconfigure(self.config(line_classes))
 
     def started(self, service: Service) -> None:
         pass
@@ -281,6 +289,47 @@ def test_a_model_without_a_class_that_a_line_counts_is_refused(device: Device, l
     device.actions[AT], device.until = deploy, AT + 10
     device.count(line_classes=["blue box"])
     assert device.versions() == ["1.0"]
+
+
+@pytest.mark.parametrize("first", ["model", "configuration"])
+def test_a_model_and_the_configuration_that_only_fits_it_are_taken_together(
+    device: Device, undisturbed: Device, log: Log, first: str
+) -> None:
+    def deploy() -> None:
+        new = device.version("2.0", classes=("blue crate", "yellow box"))
+        if first == "model":
+            device.place(new)
+            log.wait_for("the model has no class 'blue box'")
+        device.reconfigure(["blue crate"])
+        if first == "configuration":
+            log.wait_for("the model has no class 'blue crate'")
+            device.place(new)
+        log.wait_for("boxes 2.0 takes the place of boxes 1.0")
+
+    device.actions[AT] = deploy
+    device.count(line_classes=["blue box"])
+    assert device.frames == undisturbed.frames
+    assert device.versions() == ["1.0", "2.0"]
+    events = device.messages("count_event")
+    assert {e["class"] for e in events if e["model"]["version"] == "2.0"} == {"blue crate"}
+    told = device.messages("health")[-1]
+    assert "candidate" not in told
+    assert "no class" not in told.get("stateReason", "")
+
+
+def test_a_refused_model_is_tried_again_once_no_line_counts_the_class_that_it_lacks(
+    device: Device, log: Log
+) -> None:
+    def deploy() -> None:
+        device.place(device.version("2.0", classes=("crate", "yellow box")))
+        log.wait_for("the model has no class 'blue box'")
+        device.reconfigure([])
+        log.wait_for("boxes 2.0 takes the place of boxes 1.0")
+
+    device.actions[AT], device.until = deploy, AT + 10
+    device._canary["minAgreement"] = 0
+    device.count(line_classes=["blue box"])
+    assert device.versions() == ["1.0", "2.0"]
 
 
 def test_a_damaged_model_is_refused(device: Device, log: Log) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import stat
@@ -319,6 +320,27 @@ def test_a_last_configuration_that_is_damaged_or_useless_is_as_good_as_none(
             device.is_told_to_be("ERRORED")
             device.nucleus.configure(NAME, {"requests": {"maxRate": "9"}})
             device.tells("running")
+
+
+def test_a_configuration_is_taken_and_kept_with_the_model_that_has_its_classes(
+    bundle: ModelBundle, tmp_path: Path
+) -> None:
+    before = bundle.file("onnx").parent
+    later = tmp_path / "later"
+    shutil.copytree(before, later)
+    bundle.model_copy(update={"classes": ("cat", *bundle.classes[1:])}).write(later)
+    link = tmp_path / "current"
+    link.symlink_to(before)
+    at_link = {"path": str(link), "tuning": "null", "canary": {"enabled": False}}
+    with running(tmp_path, {"model": at_link, "cameras": [camera("dock")]}) as device:
+        device.tells("running")
+        device.nucleus.configure(NAME, CAT)
+        device.tells("running", "no class 'cat'")
+        (tmp_path / "next").symlink_to(later)
+        (tmp_path / "next").replace(link)
+        device.tells("running")
+        kept = tmp_path / "state" / "configuration.json"
+        wait_until(lambda: "cat" in kept.read_text(), "it is not kept")
 
 
 def test_a_model_that_comes_later_is_taken_from_the_last_good_configuration_on(

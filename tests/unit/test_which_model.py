@@ -87,7 +87,9 @@ class Desk:
         (self.folder / "state").mkdir(exist_ok=True)
         self.models = ModelInUse(first_model(self.config))
         turns = Turns(self.models.current.detector.in_flight)
-        self.exchange = ModelExchange(self.config, self.models, lambda: turns, self._switch)
+        self.exchange = ModelExchange(
+            self.config, self.models, lambda: turns, self._switch, self._apply
+        )
         self.exchange.start()
         if frames:
             self.show(frames)
@@ -97,6 +99,9 @@ class Desk:
         for number in range(frames):
             picture = rng.integers(0, 256, (240, 320, 3), np.uint8)
             self.models.frames.offer("dock", picture, float(number), is_busy=True)
+
+    def _apply(self, config: Config, _: LoadedModel) -> None:
+        raise AssertionError(f"nothing waits for a model, as {config} does")
 
     def _switch(self, model: LoadedModel) -> None:
         self.models.switch(model).detector.close()

@@ -45,11 +45,15 @@ class _Wish:
 
 @dataclass(frozen=True, eq=False)
 class _Passed:
-    """A model that may take the place of `before`; taken: done once it did."""
+    """A model that may take the place of `before`; taken: done once it did.
+
+    together_with: the configuration that must be in force with it; None: the present one.
+    """
 
     model: LoadedModel
     before: LoadedModel
     taken: Future[None]
+    together_with: Config | None
 
 
 class ModelExchange:
@@ -57,6 +61,7 @@ class ModelExchange:
 
     Another bundle there is loaded beside the one in use, while the cameras go on, compared with it
     on what they showed (`Canary`), and handed over. Whatever goes wrong, the one in use stays.
+    Where it needs a configuration that waits for it, both are taken in one step.
 
     candidate: the model that is not in use though the path leads to it, for health; else None.
     """
@@ -67,14 +72,17 @@ class ModelExchange:
         models: ModelInUse,
         turns: Callable[[], Turns],
         switch: Callable[[LoadedModel], None],
+        apply: Callable[[Config, LoadedModel], None],
     ) -> None:
         """Exchange what is in `models`.
 
-        turns: gives the turns at the engine. switch: lets another model take the next frame; it is
-        called in the thread that calls `tend`.
+        turns: gives the turns at the engine. switch: lets another model take the next frame; apply:
+        that, with another configuration. Both are called in the thread that calls `tend`.
         """
         self.candidate: ModelCandidate | None = None
-        self._config, self._models, self._turns, self._switch = config, models, turns, switch
+        self._config, self._models, self._turns = config, models, turns
+        self._switch, self._apply = switch, apply
+        self._awaiting: Config | None = None  # what the model in use does not fit
         self._asked: SimpleQueue[_Wish | None] = SimpleQueue()
         self._lock = threading.RLock()  # of the record, which both threads change
         self._record = ModelRecord(path=str(config.model.path))
@@ -102,7 +110,7 @@ class ModelExchange:
         record = ModelRecord.read(config.storage.path, config.model.path)
         died, in_use = record.on_trial, self._in_use()
         if died is not None and died != in_use.sha256:
-            refused = Refusal(sha256=died, reason=_DIED, configured=digest_of(config.model))
+            refused = Refusal(sha256=died, reason=_DIED, configured=self._configured(config))
             trusted = tuple(sha256 for sha256 in record.trusted if sha256 != died)
             record = record.model_copy(update={"refused": refused, "trusted": trusted})
         self._models.frames.keep(*_kept(config))
@@ -120,8 +128,14 @@ class ModelExchange:
                 record.write(config.storage.path)
             self._note(record.using(self._in_use()))
         self._models.frames.keep(*_kept(config))
-        self._settled = None
+        self._awaiting = self._settled = None
         self._asked.put(None)
+
+    def expect(self, config: Config | None) -> None:
+        """Try models with this configuration, too, which can't be in force without another one."""
+        if config != self._awaiting:
+            self._awaiting, self._settled = config, None
+            self._asked.put(None)
 
     def ask(self, model: str, answer: Callable[[str | None], None]) -> None:
         """Ask for a model, as `model_meant` reads it; it is loaded, and not compared.
@@ -196,6 +210,7 @@ class ModelExchange:
             reason = "it is compared once the cameras have shown enough"
             self.candidate = ModelCandidate.of(bundle, "waiting", reason)
             return False
+        configured = self._configured(config)
         try:
             self._try(config, bundle, is_compared=is_compared)
         except PutOffError:
@@ -203,9 +218,7 @@ class ModelExchange:
             return False
         except EdgetallyError as error:
             reason = str(error)
-            refused = Refusal(
-                sha256=bundle.sha256, reason=reason, configured=digest_of(config.model)
-            )
+            refused = Refusal(sha256=bundle.sha256, reason=reason, configured=configured)
             self._change(refused=refused)
             self._refuse(bundle, reason)
         else:
@@ -223,7 +236,7 @@ class ModelExchange:
         elif (
             refused is not None
             and refused.sha256 == bundle.sha256
-            and refused.configured == digest_of(self._config.model)
+            and refused.configured == self._configured(self._config)
         ):
             self._refuse(bundle, refused.reason)
             return True
@@ -268,14 +281,14 @@ class ModelExchange:
         self._change(on_trial=bundle.sha256)
         new: LoadedModel | None = None
         try:
-            for camera in config.cameras:
-                check_classes(camera, bundle.classes)
-            new = load_model(config.model, bundle, old.names)
-            canary = Canary(config.model.canary, self._turns)
+            wanted = self._config_for(bundle, config)
+            new = load_model(wanted.model, bundle, old.names)
+            canary = Canary(wanted.model.canary, self._turns)
             canary.check(new)
             if is_compared and (reason := canary.refusal(old, new, self._models.frames.pictures())):
                 raise EdgetallyError(reason)  # noqa: TRY301 - it ends as all that is wrong
-            self._hand_over(_Passed(new, old, Future()))
+            together_with = None if wanted is config else wanted
+            self._hand_over(_Passed(new, old, Future(), together_with))
         except Exception as error:
             self._change(on_trial=None)
             if new is not None and new.detector is not self._models.current.detector:
@@ -284,6 +297,21 @@ class ModelExchange:
                 raise
             # Runtimes raise all kinds, and whoever is out of memory does.
             raise EdgetallyError(str(error) or type(error).__name__) from error
+
+    def _config_for(self, bundle: ModelBundle, config: Config) -> Config:
+        """Return the present configuration; the one that waits where only that fits a model."""
+        awaiting = self._awaiting
+        try:
+            _check_classes(config, bundle)
+        except EdgetallyError:
+            if awaiting is None or awaiting.model.path != config.model.path:
+                raise
+            _check_classes(awaiting, bundle)
+            return awaiting
+        return config
+
+    def _configured(self, config: Config) -> str:
+        return digest_of(*filter(None, (config, self._awaiting)))
 
     def _hand_over(self, passed: _Passed) -> None:
         """Wait until a model took its place. PutOffError where it may not any more."""
@@ -295,10 +323,14 @@ class ModelExchange:
 
     def _take(self, passed: _Passed) -> None:
         config, detector, before = self._config.model, passed.model.detector, passed.before
-        if self._models.current is not before:
+        together_with = passed.together_with
+        if self._models.current is not before or together_with not in (None, self._awaiting):
             raise PutOffError("the configuration changed meanwhile")
-        detector.report_from(*weak_thresholds(config))
-        self._switch(named(detector, config, before.names))
+        if together_with is not None:
+            self._apply(together_with, passed.model)
+        else:
+            detector.report_from(*weak_thresholds(config))
+            self._switch(named(detector, config, before.names))
         self._probation_until = time.monotonic() + _PROBATION
         self._note(self._record.using(self._in_use()))
         _log.info("%s takes the place of %s", passed.model.title, before.title)
@@ -323,6 +355,11 @@ class ModelExchange:
             if record != self._record:
                 self._record = record
                 record.write(self._config.storage.path)
+
+
+def _check_classes(config: Config, bundle: ModelBundle) -> None:
+    for camera in config.cameras:
+        check_classes(camera, bundle.classes)
 
 
 def _kept(config: Config) -> tuple[int, list[str]]:

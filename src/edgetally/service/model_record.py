@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 import os
 from contextlib import suppress
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from edgetally.bundle import ModelBundle
-    from edgetally.config.model import ModelConfig
+    from edgetally.config import Config
 
 _NAME = "model.json"
 _LARGEST = 1 << 20
@@ -50,16 +51,28 @@ class PlacedModel(_Value):
 
 
 class Refusal(_Value):
-    """A model that was not taken; configured: how models are, as `digest_of` tells it."""
+    """A model that was not taken; configured: what it was tried with, as `digest_of` tells it."""
 
     sha256: str
     reason: str
     configured: str
 
 
-def digest_of(config: ModelConfig) -> str:
-    """Return what changes where anything about models is configured otherwise."""
-    return hashlib.sha256(config.model_dump_json().encode()).hexdigest()
+def digest_of(*configs: Config) -> str:
+    """Return what changes where anything about models, or what a class counts for, does."""
+    digest = hashlib.sha256()
+    for config in configs:
+        digest.update(config.model.model_dump_json().encode())
+        digest.update(json.dumps(_classes_named(config)).encode())
+    return digest.hexdigest()
+
+
+def _classes_named(config: Config) -> list[str]:
+    named: set[str] = set()
+    for camera in config.cameras:
+        named.update(*(line.classes for line in camera.lines))
+        named.update(*(zone.classes for zone in camera.zones))
+    return sorted(named)
 
 
 class ModelRecord(_Value):

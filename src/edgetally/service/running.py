@@ -62,7 +62,9 @@ class Running:
         self.config = config
         self.models = ModelInUse(model)
         self.turns = Turns(model.detector.in_flight)
-        self.exchange = ModelExchange(config, self.models, lambda: self.turns, self.switch)
+        self.exchange = ModelExchange(
+            config, self.models, lambda: self.turns, self.switch, self._apply
+        )
         self.loops: tuple[CameraLoop, ...] = ()
         self.outlet = Outlet(
             will=lambda config: last_will(config, self.models.current.detector, started), link=link
@@ -125,17 +127,21 @@ class Running:
         self.exchange.start()
         self._hear()
 
-    def apply(self, config: Config, *, anew: bool = False) -> None:
+    def apply(
+        self, config: Config, *, anew: bool = False, model: LoadedModel | None = None
+    ) -> None:
         """Go on as configured otherwise; what stays the same goes on undisturbed.
 
-        anew: load the model again, and open those cameras again that failed.
+        anew: load the model again, and open those cameras again that failed. model: take this one,
+        which is loaded for it.
 
         EdgetallyError where the configuration can't be; nothing is changed then.
         """
         with ExitStack() as undo:
-            model = model_wanted(
-                config.model, self.config.model, self.models, self._is_stopping, undo, anew=anew
-            )
+            if model is None:
+                model = model_wanted(
+                    config.model, self.config.model, self.models, self._is_stopping, undo, anew=anew
+                )
             for camera in config.cameras:
                 check_classes(camera, (model or self.models.current).classes)
             begun = self._begun(config.cameras, undo, anew=anew)
@@ -213,6 +219,9 @@ class Running:
         for loop in fresh:
             loop.start()
         self._hear()
+
+    def _apply(self, config: Config, model: LoadedModel) -> None:
+        self.apply(config, model=model)
 
     def switch(self, model: LoadedModel) -> None:
         """Let another model take the next frame."""

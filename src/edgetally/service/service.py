@@ -58,7 +58,8 @@ class Service:
     clock: seconds since the Unix epoch. stays: it goes on when no camera is left, until it is
     stopped; what failed for good is then tried again now and then. link: to the nucleus that
     started us, if one did. on_standing: called in the thread of `run` when the service as a whole
-    works, or does not any more.
+    works, or does not any more. on_model: called there when another model was taken, with which a
+    configuration that was refused may be right.
     """
 
     def __init__(
@@ -70,12 +71,13 @@ class Service:
         stays: bool = False,
         link: NucleusLink | None = None,
         on_standing: Callable[[Standing], None] | None = None,
+        on_model: Callable[[], None] | None = None,
     ) -> None:
         self._config = config
         self._observer = observer
         self._clock = clock
         self._stays, self._link = stays, link
-        self._on_standing = on_standing
+        self._on_standing, self._on_model = on_standing, on_model
         self._standing: Standing | None = None
         self._stopping = False
         self._stopped_at = self._watched_at = -math.inf
@@ -133,6 +135,8 @@ class Service:
         if told is not None and told != self._refusal:
             _log.error("%s", told)
         self._refusal = told
+        if self._running is not None:
+            self._running.exchange.expect(None)
         self._woken.put(None)
 
     def run(self) -> None:
@@ -204,7 +208,7 @@ class Service:
             publish = running.config.publish
             if now >= next_sample:
                 next_sample = now + _SAMPLING
-                running.tend()
+                self._tend(running)
                 self._revive(running, now)
             if now >= next_totals:
                 next_totals = now + publish.inventory.heartbeat
@@ -215,6 +219,15 @@ class Service:
                 next_health = now + publish.health.heartbeat
                 self._log_failures()
                 self._tell(running)
+
+    def _tend(self, running: Running) -> None:
+        model, config = running.models.current.reference, running.config
+        running.tend()
+        if running.config is not config:
+            self.refuse(None)
+            _log.info("the configuration has changed with the model")
+        if running.models.current.reference != model and self._on_model is not None:
+            self._on_model()
 
     def _judge(self, running: Running) -> None:
         before, self._standing = self._standing, standing_of(running.loops, self._standing)
@@ -238,9 +251,9 @@ class Service:
             running.apply(config)
         except EdgetallyError as error:
             self.refuse(f"configuration: {error}")
+            running.exchange.expect(config)
             taken.set_exception(error)
             return False
-        self._config = config
         self.refuse(None)
         _log.info("the configuration has changed")
         taken.set_result(None)

@@ -71,6 +71,8 @@ class UnderNucleus:
         self._told: _State | None = None
         self._lock = threading.Lock()
         self._news: _News | None = None
+        self._refused: _News | None = None  # by the service that runs
+        self._retry: threading.Timer | None = None
         self._service: Service | None = None
 
     def stop(self) -> None:
@@ -192,6 +194,7 @@ class UnderNucleus:
             link=self._link,
             observer=Keeping(self._last, news.content),
             on_standing=self._note_standing,
+            on_model=self._pass_on_again,
         )
         with self._lock:
             self._service = service
@@ -227,20 +230,30 @@ class UnderNucleus:
             if taken.cancelled():
                 return
             if taken.exception() is None:
+                self._refused = None
                 self._last.keep(news.content)
             else:
                 self._pass_on_later(news, service, retry)
 
         service.reconfigure(news.config).add_done_callback(tell)
 
+    def _pass_on_again(self) -> None:
+        """Let the service have what it refused, now that another model is in use."""
+        refused, service = self._refused, self._service
+        if refused is not None and refused is self._news and service is not None:
+            self._pass_on(refused, service)
+
     def _pass_on_later(self, news: _News, service: Service, retry: float) -> None:
         def pass_on() -> None:
-            if self._news is news and self._service is service:
+            if self._refused is news is self._news and self._service is service:
                 self._pass_on(news, service, min(2 * retry, _LONGEST_RETRY_BESIDE))
 
-        timer = threading.Timer(retry, pass_on)
-        timer.daemon = True
-        timer.start()
+        self._refused = news
+        if self._retry is not None:
+            self._retry.cancel()
+        self._retry = threading.Timer(retry, pass_on)
+        self._retry.daemon = True
+        self._retry.start()
 
     def _note_standing(self, standing: Standing) -> None:
         if standing.state == "running":
