@@ -355,6 +355,19 @@ def test_a_configuration_that_the_service_would_refuse_is_not_deployed(
     assert '"merge": "{\\"cameras\\": [{\\"name\\": \\"dock\\"' in printed
 
 
+def test_more_than_nucleus_lite_takes_is_deployed_to_java_nuclei_alone(
+    build: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "hall.yaml"
+    names = ", ".join(f"{{name: dock-{number}, source: 'test:', fps: 5}}" for number in range(300))
+    config.write_text(f"cameras: [{names}]\n")
+    options = ("--group", "docks", "--config", config, "--build", build, "--dry-run")
+    assert run("deploy", *options) == 2
+    assert "--java-nucleus" in capsys.readouterr().err
+    assert run("deploy", *options, "--java-nucleus", "2.14.0") == 0
+    assert "dock-299" in capsys.readouterr().out
+
+
 def test_another_topic_prefix_brings_the_policies_for_it(
     build: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -94,6 +94,21 @@ def test_an_unknown_key_is_refused_with_its_nearest_neighbour(
     assert text.endswith(f"{key}; did you mean '{near}'?")
 
 
+def test_several_mistakes_are_told_in_one_line() -> None:
+    content = content_with(("cameras", 0, "fps"), "fast")
+    content["cameras"][0]["sorce"] = content["cameras"][0].pop("source")
+    content["requests"] = {"maxRate": -1}
+    assert error_of(content) == (
+        "unknown key cameras[0].sorce; did you mean 'source'?; cameras[0].fps: expected a number, "
+        "got 'fast'; requests.maxRate: expected more than 0, got -1"
+    )
+    content["publish"]["inventory"] = {"heartbeat": 0}
+    content["publish"]["health"] = {"heartbeat": 0}
+    assert error_of(content).endswith(
+        "; publish.inventory.heartbeat: expected more than 0, got 0; and 2 more"
+    )
+
+
 @pytest.mark.parametrize("key", ["name", "source", "fps"])
 def test_a_number_of_any_length_is_refused_in_one_line(key: str) -> None:
     assert "number" in error_of(content_with(("cameras", 0, key), 16**5000))

@@ -14,6 +14,7 @@ from edgetally.component.deploying import NUCLEUS, Deployment, Target, watch
 from edgetally.component.deploying import deploy as create_deployment
 from edgetally.component.local import deploy_here
 from edgetally.component.names import COUNTER
+from edgetally.component.nucleus_lite import fitting
 from edgetally.component.publishing import publish as publish_components
 from edgetally.errors import InputError
 
@@ -69,7 +70,8 @@ def deploy(
         Optional[str],  # noqa: UP045
         typer.Option(
             help="Version of the Java nucleus on the devices, which is then told to fill in the "
-            "thing's name in our policies; needed once for each target.",
+            "thing's name in our policies; needed once for each target. Without it, --config "
+            "must be small enough for nucleus lite.",
             metavar="VERSION",
         ),
     ] = None,
@@ -104,6 +106,8 @@ def deploy(
     if java_nucleus is not None:
         versions[NUCLEUS] = java_nucleus
     merge = _merge(config, built)
+    if java_nucleus is None:  # the devices may have the other one, which takes less
+        merge = {name: fitting(change) for name, change in merge.items()}
     if merge and COUNTER not in versions:
         raise InputError(f"--config is of {COUNTER}, which is not deployed; add --component")
     target = Target("thing", thing) if thing is not None else Target("group", group or "")

@@ -6,7 +6,6 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from edgetally.component.access_control import access_control
-from edgetally.component.nucleus_lite import fitting
 from edgetally.config import parse_config
 from edgetally.config.publish import PublishConfig
 from edgetally.config.reading import read_yaml
@@ -51,4 +50,4 @@ def configuration_update(path: Path, default: Mapping[str, Any]) -> dict[str, An
         names["thing"] = config.publish.thing
     if names != {"prefix": _USUAL.topic_prefix} and _POLICY not in change:
         change[_POLICY] = access_control(**names)
-    return fitting(change)
+    return change

@@ -38,7 +38,8 @@ def fitting(configuration: Mapping[str, Any]) -> dict[str, Any]:
     if room_left(fitted) < 0 or len(json.dumps(fitted).encode()) > _LARGEST:
         raise InputError(
             "the configuration is more than nucleus lite takes; name cameras, lines and zones "
-            "shortly, or give fewer corners"
+            "shortly, or give fewer corners; where the devices have the Java nucleus, say which "
+            "(--java-nucleus)"
         )
     return fitted
 

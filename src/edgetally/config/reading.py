@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Hashable
     from pathlib import Path
 
+    from pydantic_core import ErrorDetails
+
 
 def load_config(path: Path) -> Config:
     """Read a YAML file. InputError, naming the key and the remedy, where it is wrong.
@@ -86,7 +88,7 @@ def parse_config(content: object, origin: str, *, needs_cameras: bool = True) ->
     try:
         config = Config.model_validate(content, by_alias=True, by_name=False)
     except ValidationError as error:
-        raise InputError(f"configuration {origin}: {_first_problem(error)}") from None
+        raise InputError(f"configuration {origin}: {_told(error)}") from None
     except ValueError:  # Python converts no whole number of more than 4300 digits
         raise InputError(f"configuration {origin}: a number has too many digits") from None
     if needs_cameras and not config.cameras:
@@ -129,11 +131,11 @@ def _wrong(problem: str, node: yaml.Node) -> yaml.YAMLError:
     return yaml.constructor.ConstructorError(problem=problem, problem_mark=node.start_mark)
 
 
-# What pydantic says in its own terms, in the words of someone who writes YAML.
 ANY_CAMERA = "*"
 """Name of a camera, in a configuration for replays, that serves any."""
 
 _TYPES = " or ".join((", ".join([*TRANSPORTS][:-1]), [*TRANSPORTS][-1]))
+# What pydantic says in its own terms, in the words of someone who writes YAML.
 _PLAIN = {
     "tuple_type": "expected a list",
     "model_type": "expected keys and values",
@@ -162,14 +164,29 @@ _PLAIN = {
     NAME_PATTERN: "expected a name without /, + and #",
     PREFIX_PATTERN: "expected a topic prefix: names joined by /, without + and # and a first $",
 }
+_UNKNOWN = "extra_forbidden"
+_MOST_TOLD = 3  # mistakes in a line
 _NEAR = 0.5  # below it the nearest key is hardly a slip of the pen
 
 
-def _first_problem(error: ValidationError) -> str:
+def _told(error: ValidationError) -> str:
+    """Tell the mistakes in one line; a key that is missing where one is unknown is that one."""
     problems = error.errors()
-    problem = next((p for p in problems if p["type"] == "extra_forbidden"), problems[0])
+    misspelt = {problem["loc"][:-1] for problem in problems if problem["type"] == _UNKNOWN}
+    told = list(
+        dict.fromkeys(
+            _one_told(problem)
+            for problem in sorted(problems, key=lambda problem: problem["type"] != _UNKNOWN)
+            if problem["type"] != "missing" or problem["loc"][:-1] not in misspelt
+        )
+    )
+    more = len(told) - _MOST_TOLD
+    return "; ".join(told[:_MOST_TOLD]) + (f"; and {more} more" if more > 0 else "")
+
+
+def _one_told(problem: ErrorDetails) -> str:
     where = _dotted(problem["loc"])
-    if problem["type"] == "extra_forbidden":
+    if problem["type"] == _UNKNOWN:
         return f"unknown key {where}; {_hint(str(problem['loc'][-1]), problem['loc'][:-1])}"
     if problem["type"] == "missing":
         return f"{where} is missing; add it"

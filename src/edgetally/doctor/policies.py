@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from edgetally.doctor.finding import ok, wrong
 from edgetally.errors import EdgetallyError
 from edgetally.greengrass.failure import DeniedError
-from edgetally.greengrass.policy import allowing
+from edgetally.greengrass.policy import INTERPOLATION, allowing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -104,7 +104,8 @@ def _problem(
     except DeniedError as error:
         lines = json.loads(allowing(link.component, operation, topic) or "{}")
         lines = json.dumps(lines, ensure_ascii=False)
-        return str(error), f"merge into the component's configuration: {lines}"
+        remedy = f"{INTERPOLATION}; else merge into the component's configuration: {lines}"
+        return str(error), remedy
     except EdgetallyError as error:
         return " ".join(str(error).split()), "see the nucleus's log"
     except FutureTimeoutError:
