@@ -1,8 +1,9 @@
 """The component's install step: a virtual environment in the work folder, made once.
 
 It is made in a new folder named after what it holds, which counts as made only once its stamp is
-written; then the link `venv` is moved to it. So an install that was cut off is done anew by the
-next, the environment in use is never half of anything, and nothing is done where nothing changed.
+written, and only while all files are there that the stamp lists; then the link `venv` is moved to
+it. So an install that was cut off, or that lost files since, is done anew by the next, the
+environment in use is never half of anything, and nothing is done where nothing changed.
 The environment before stays: a nucleus may still run the old version on it, or come back to it.
 """
 
@@ -60,9 +61,12 @@ def _install(artifact: Path, work: Path) -> None:
         _check_platform(about)
         name = f"{_LINK}-{_identity(archive, about)}"
         before = _in_use(work)
-        folder = next((one for one in sorted(work.glob(f"{name}*")) if _is_whole(one)), None)
+        made = sorted(work.glob(f"{name}*"))
+        folder = next((one for one in made if _is_whole(one)), None)
         if folder is None:
             _check_python()
+            for damaged in made:
+                _unstamp(damaged)  # one in use is kept for now, and removed by the next install
             for other in _others(work, before):
                 _remove(other)
             folder = _make(archive, about, work, name)
@@ -84,18 +88,45 @@ def _identity(archive: zipfile.ZipFile, about: dict[str, Any]) -> str:
 
 
 def _is_whole(folder: Path) -> bool:
-    """Tell whether an earlier install came to its end, and its Python still starts."""
-    if not (folder / _STAMP).exists():
-        return False
+    """Tell whether an earlier install came to its end, lost nothing, and its Python starts."""
     try:
+        files = json.loads((folder / _STAMP).read_bytes())["files"]
+        if any(os.lstat(folder / path).st_size != size for path, size in files.items()):
+            return False
         subprocess.run(
             [str(folder / "bin" / "python"), "-c", "import edgetally"],
             check=True,
             capture_output=True,
         )
-    except (OSError, subprocess.CalledProcessError):
+    # ValueError: it ends in its midst, or was written before stamps listed files.
+    except (OSError, ValueError, subprocess.CalledProcessError):
         return False
     return True
+
+
+def _write_stamp(folder: Path, version: str) -> None:
+    """List what the folder holds, in a stamp that is on the disk only after all of it is."""
+    files = {}
+    for place, folders, names in os.walk(folder):
+        if "__pycache__" in folders:
+            folders.remove("__pycache__")  # comes and goes
+        for path in (os.path.join(place, name) for name in names):
+            files[os.path.relpath(path, folder)] = os.lstat(path).st_size
+    os.sync()  # else a power cut might keep the stamp and lose files
+    with (folder / _STAMP).open("w", encoding="utf-8") as stamp:
+        json.dump({"version": version, "files": files}, stamp)
+        stamp.flush()
+        os.fsync(stamp.fileno())
+    _sync_names(folder)
+
+
+def _sync_names(folder: Path) -> None:
+    """Have the names in a folder on the disk."""
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
 
 
 def _check_platform(about: dict[str, Any]) -> None:
@@ -177,7 +208,7 @@ def _fill(archive: zipfile.ZipFile, about: dict[str, Any], folder: Path) -> None
             (packages / _GUARD).write_text(_NO_BYTECODE_OF_ROOT, encoding="utf-8")
         python = str(folder / "bin" / "python")
         _run([python, "-I", "-c", "import edgetally.cli"], unpacked, "edgetally does not start")
-    (folder / _STAMP).write_text(f"{about['version']}\n", encoding="utf-8")
+    _write_stamp(folder, about["version"])
 
 
 def _run(command: list[str], scratch: Path, problem: str, remedy: str = "see the log") -> None:
@@ -210,6 +241,7 @@ def _point(link: Path, folder: Path) -> None:
     new.unlink(missing_ok=True)
     new.symlink_to(folder.name)
     new.replace(link)
+    _sync_names(link.parent)
 
 
 def _in_use(work: Path) -> Path | None:
@@ -225,8 +257,7 @@ def _others(work: Path, *kept: Path | None) -> list[Path]:
 
 def _remove(folder: Path) -> None:
     """Remove an environment; where something of it stays, say why, for it takes room."""
-    with suppress(OSError):
-        (folder / _STAMP).unlink()  # first: what is half removed is not whole
+    _unstamp(folder)  # first: what is half removed is not whole
     shutil.rmtree(folder, ignore_errors=True)
     try:
         shutil.rmtree(folder)
@@ -235,6 +266,11 @@ def _remove(folder: Path) -> None:
     except OSError as error:
         where, why = error.filename or folder, error.strerror or error
         _tell(f"{folder} can't be removed ({where}: {why}); as root: rm -r {folder}")
+
+
+def _unstamp(folder: Path) -> None:
+    with suppress(OSError):
+        (folder / _STAMP).unlink()
 
 
 def _of_the_system(error: OSError, work: str) -> str:

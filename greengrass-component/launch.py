@@ -27,9 +27,16 @@ def main():
         if python:
             os.execv(python, [python, ARTIFACT] + sys.argv[1:])
     if about["platforms"]:
+        remedy = "build the component with --python %s" % own
+        if own not in about["served"]:
+            remedy = "install Python %s, with its venv package" % " or ".join(fitting)
         problem = (
-            "edgetally: the artifact's wheels are for Python %s and this device's is %s; build "
-            "the component with --python %s" % (" and ".join(fitting), own, own)
+            "edgetally: the artifact's wheels are for Python %s and this device's is %s; %s"
+            % (
+                " and ".join(fitting),
+                own,
+                remedy,
+            )
         )
     else:
         problem = (

@@ -17,14 +17,17 @@ _BUILD = Path("greengrass-component/build")
 
 def build(
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="Folder for recipes and artifacts.")
-    ] = _BUILD,
+        Optional[Path],  # noqa: UP045 - typer reads it at run time on Python 3.10
+        typer.Option(
+            "--output", "-o", help=f"Folder for recipes and artifacts. Default: {_BUILD}."
+        ),
+    ] = None,
     wheelhouse: Annotated[
         bool,
         typer.Option("--wheelhouse", help="Pack every wheel, for devices without internet."),
     ] = False,
     platform: Annotated[
-        Optional[list[str]],  # noqa: UP045 - typer reads it at run time on Python 3.10
+        Optional[list[str]],  # noqa: UP045
         typer.Option(help="x86_64 or aarch64, of the devices; may be repeated. Default: x86_64."),
     ] = None,
     python: Annotated[
@@ -64,6 +67,12 @@ def build(
         raise InputError("--platform and --python choose wheels; add --wheelhouse")
     if model is not None and wheelhouse:
         raise InputError("a model has no wheels; leave --wheelhouse out")
+    asked = {"--output": output, "--model": model, "--version": version}
+    if gdk and (given := [name for name, value in asked.items() if value is not None]):
+        raise InputError(
+            f"gdk-config.json says what --gdk builds, which version and where; leave "
+            f"{' and '.join(given)} out"
+        )
     checkout = Checkout.here() if source is None else Checkout.at(source)
     if checkout.is_changed:
         typer.echo("the sources differ from the commit, so the commit does not tell what is built")
@@ -75,9 +84,9 @@ def build(
     if gdk:
         _tell(build_for_gdk(checkout, Path(), targets))
     elif model is not None:
-        _tell(build_model(checkout, output, model, version))
+        _tell(build_model(checkout, output or _BUILD, model, version))
     else:
-        _tell(build_counter(checkout, output, targets, version))
+        _tell(build_counter(checkout, output or _BUILD, targets, version))
 
 
 def _tell(built: Built) -> None:

@@ -10,10 +10,10 @@ import typer
 from edgetally.component.built import BuiltComponent, built_components
 from edgetally.component.calls import Calls, PrintedCalls, RealCalls
 from edgetally.component.configuring import configuration_update
-from edgetally.component.deploying import NUCLEUS, Deployment, Target, watch
+from edgetally.component.deploying import Deployment, Target, watch
 from edgetally.component.deploying import deploy as create_deployment
 from edgetally.component.local import deploy_here
-from edgetally.component.names import COUNTER
+from edgetally.component.names import COUNTER, NUCLEUS
 from edgetally.component.nucleus_lite import fitting
 from edgetally.component.publishing import publish as publish_components
 from edgetally.errors import InputError
@@ -34,6 +34,7 @@ DryRunOption = Annotated[
     bool, typer.Option("--dry-run", help="Print what would be called, and call nothing.")
 ]
 _BUILD = Path("greengrass-component/build")
+_LITE_SECONDS = 1300.0  # lite itself waits up to 300 for each component's installation and start
 
 
 def publish(
@@ -76,9 +77,12 @@ def deploy(
         ),
     ] = None,
     on_failure: Annotated[
-        Literal["rollback", "do-nothing"],
-        typer.Option(help="What a device does where the deployment fails on it."),
-    ] = "rollback",
+        Optional[Literal["rollback", "do-nothing"]],  # noqa: UP045
+        typer.Option(
+            help="What a device does where the deployment fails on it. Default: what the target's "
+            "latest deployment says, else rollback."
+        ),
+    ] = None,
     from_defaults: Annotated[
         bool,
         typer.Option(
@@ -128,6 +132,12 @@ def local(
         Optional[list[str]],  # noqa: UP045
         typer.Option(help="Name of one to deploy; may be repeated. Default: all of the build."),
     ] = None,
+    timeout: Annotated[
+        float, typer.Option(help="Seconds to wait for nucleus lite.", min=0)
+    ] = _LITE_SECONDS,
+    wait: Annotated[
+        bool, typer.Option("--wait/--no-wait", help="Show how nucleus lite takes it, to the end.")
+    ] = True,
     dry_run: DryRunOption = False,
 ) -> None:
     """Deploy a build on this core device itself, without the cloud.
@@ -135,7 +145,8 @@ def local(
     Example: sudo edgetally component local --config dock.yaml
     """
     merge = _merge(config, built_components(build))
-    deploy_here(_chosen(build, component), merge, typer.echo, dry_run=dry_run)
+    chosen, patience = _chosen(build, component), timeout if wait else None
+    deploy_here(chosen, merge, typer.echo, wait=patience, dry_run=dry_run)
 
 
 def _calls(dry_run: bool) -> Calls:

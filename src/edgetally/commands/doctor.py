@@ -6,17 +6,11 @@ import json
 import logging
 from dataclasses import asdict
 from pathlib import Path  # noqa: TC003 - typer reads it at run time
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import Annotated, Optional
 
 import typer
 
-from edgetally.config import load_config
-from edgetally.config.from_nucleus import config_of_nucleus
-from edgetally.config.reading import read_yaml
 from edgetally.errors import InputError
-
-if TYPE_CHECKING:
-    from edgetally.config import Config
 
 
 def doctor(
@@ -44,28 +38,15 @@ def doctor(
     """
     if greengrass and config is None:
         raise InputError("--greengrass goes with --config; give the deployment's file")
-    from edgetally.doctor import examine  # noqa: PLC0415 - loads OpenCV
+    from edgetally.doctor import examine, of_deployment, of_file  # noqa: PLC0415 - loads OpenCV
 
-    configured = None if config is None else (_deployed if greengrass else load_config)(config)
+    given = None if config is None else (of_deployment if greengrass else of_file)(config)
     if logging.getLogger().level > logging.DEBUG:
         # What a nucleus denies is a finding here, and not to be told twice.
         logging.getLogger("edgetally.greengrass").setLevel(logging.CRITICAL)
     is_well = True
-    for finding in examine(configured):
+    for finding in examine(given):
         typer.echo(json.dumps(asdict(finding)) if as_json else str(finding))
         is_well = is_well and finding.state != "wrong"
     if not is_well:
         raise typer.Exit(1)
-
-
-def _deployed(path: Path) -> Config:
-    """Read a deployment's file as the component would have it."""
-    from edgetally.component.configuring import merged  # noqa: PLC0415 - of this alone
-    from edgetally.component.default_configuration import default_configuration  # noqa: PLC0415
-
-    change = read_yaml(path)
-    if not isinstance(change, dict):
-        raise InputError(f"configuration {path}: expected keys such as cameras")
-    whole = merged(default_configuration(), change)
-    whole.pop("accessControl", None)  # Greengrass's own
-    return config_of_nucleus(whole, thing="")

@@ -150,7 +150,7 @@ def _obey(running: Nucleus, line: str) -> None:
 def _show_environment(running: Nucleus, recipe: Path) -> None:
     from edgetally.nucleus.recipe import read_recipe  # noqa: PLC0415
 
-    name = read_recipe(recipe).name
+    name = read_recipe(recipe, running.kind).name
     _show(f"# {name}")
     _show(f"export SVCUID={running.token_for(name)}")
     _show(f"export AWS_GG_NUCLEUS_DOMAIN_SOCKET_FILEPATH_FOR_COMPONENT={running.socket}")
@@ -159,8 +159,10 @@ def _show_environment(running: Nucleus, recipe: Path) -> None:
 def _read_updates(path: Path) -> dict[str, dict[str, Any]]:
     try:
         updates = yaml.safe_load(read_ordinary(path, _LARGEST))
-    except (OSError, yaml.YAMLError, RecursionError) as error:
-        raise InputError(f"{path}: can't be read: {error}") from None
+    except OSError as error:
+        raise InputError(f"{path}: can't be read: {error.strerror}; give a YAML file") from None
+    except (ValueError, yaml.YAMLError, RecursionError) as error:
+        raise InputError(f"{path}: no YAML: {' '.join(str(error).split())}") from None
     if not isinstance(updates, dict) or not all(isinstance(m, dict) for m in updates.values()):
         raise InputError(f"{path}: give a map to merge for each component, by its name")
     return updates

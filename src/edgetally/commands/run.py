@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 from edgetally.config import load_config
+from edgetally.config.from_nucleus import KEYS
 from edgetally.config.model import StorageConfig
 from edgetally.errors import EdgetallyError, InputError
 
@@ -67,7 +68,7 @@ def _run_file(path: Path, reload: SimpleQueue[None]) -> None:
 def _run_under_nucleus() -> None:
     from edgetally.greengrass import NucleusLink  # noqa: PLC0415 - loads the IPC client
 
-    link = NucleusLink.from_environment()
+    link = NucleusLink.from_environment(keys=KEYS)
     from edgetally.service.under_nucleus import UnderNucleus  # noqa: PLC0415 - loads OpenCV
 
     # Where the ledger is, if nothing else is configured: a wrong configuration does not tell.

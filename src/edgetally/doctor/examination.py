@@ -15,28 +15,36 @@ from edgetally.shortened import shortened
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from edgetally.config import Config
+    from edgetally.doctor.configuration import Reading
     from edgetally.doctor.finding import Finding
 
 
-def examine(config: Config | None) -> Iterator[Finding]:
+def examine(given: Reading | None) -> Iterator[Finding]:
     """Yield what is found, as it is found; without a configuration, of the device alone.
 
-    A process that a nucleus started has its component's configuration.
+    A process that a nucleus started has its component's configuration. Of one that is wrong, what
+    says where to store is looked at all the same.
     What fails while it is looked at is itself a finding.
     """
     yield from _guarded("Python", software.python)
     yield from _guarded("engine", software.engines)
     yield from _guarded("processor", software.processor)
     yield from _guarded("clock", clock.clock)
-    with closing(Nucleus(config)) as nucleus:
+    with closing(Nucleus(given)) as nucleus:
         yield from _guarded("nucleus", nucleus.look)
-        if nucleus.config is not None:
-            yield from _of(nucleus.config, nucleus.secret)
+        if nucleus.reading is not None:
+            yield from _of(nucleus.reading, nucleus.secret)
 
 
-def _of(config: Config, secret: Callable[[str], str] | None) -> Iterator[Finding]:
+def _of(reading: Reading, secret: Callable[[str], str] | None) -> Iterator[Finding]:
+    config = reading.config
+    if reading.mistake:
+        yield wrong("configuration", reading.mistake)
+    if config is None:
+        return
     yield from _guarded("storage", partial(storage.storage, config))
+    if reading.mistake:
+        return
     yield from _guarded("model", partial(inference.model, config.model))
     for camera in config.cameras:
         subject = f"camera {camera.name}"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from edgetally.doctor.finding import ok, wrong
 from edgetally.errors import EdgetallyError
 from edgetally.greengrass.failure import DeniedError
-from edgetally.greengrass.policy import INTERPOLATION, allowing
+from edgetally.greengrass.policy import INTERPOLATION, allowing, needs_interpolation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -104,8 +104,9 @@ def _problem(
     except DeniedError as error:
         lines = json.loads(allowing(link.component, operation, topic) or "{}")
         lines = json.dumps(lines, ensure_ascii=False)
-        remedy = f"{INTERPOLATION}; else merge into the component's configuration: {lines}"
-        return str(error), remedy
+        interpolation = needs_interpolation(operation, fills_in=link.fills_in)
+        first = f"{INTERPOLATION}; else " if interpolation else ""
+        return str(error), f"{first}merge into the component's configuration: {lines}"
     except EdgetallyError as error:
         return " ".join(str(error).split()), "see the nucleus's log"
     except FutureTimeoutError:

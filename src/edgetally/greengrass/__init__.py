@@ -1,7 +1,12 @@
 """The link to the Greengrass nucleus that runs edgetally; nothing else imports its IPC client."""
 
 from edgetally.greengrass.deadlines import Deadlines
-from edgetally.greengrass.failure import DeniedError, InvalidError, OptionalOperationError
+from edgetally.greengrass.failure import (
+    DeniedError,
+    InvalidError,
+    LostError,
+    OptionalOperationError,
+)
 from edgetally.greengrass.link import NucleusLink
 from edgetally.greengrass.patience import Patience
 from edgetally.greengrass.subscription import Subscription
@@ -10,6 +15,7 @@ __all__ = [
     "Deadlines",
     "DeniedError",
     "InvalidError",
+    "LostError",
     "NucleusLink",
     "OptionalOperationError",
     "Patience",

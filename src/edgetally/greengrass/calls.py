@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from edgetally.greengrass.deadlines import Deadlines
 from edgetally.greengrass.failure import DeniedError, LostError, explained
-from edgetally.greengrass.policy import INTERPOLATION, allowing
+from edgetally.greengrass.lacking import Lacking
+from edgetally.greengrass.policy import INTERPOLATION, allowing, needs_interpolation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,14 +26,27 @@ class Calls:
     """Begins calls, and tells of what is denied, once.
 
     component: our name in policies. timeout: seconds for an answer. unanswered: told of a client
-    that does not answer, and of what, on a thread of its own.
+    that does not answer, and of what, on a thread of its own. fills_in: whether the nucleus fills
+    in variables of policies in any case, as lite does.
+
+    is_ending: set where we are being stopped: a nucleus lite that removes a component first takes
+    its policies away.
     """
 
     def __init__(
-        self, component: str, timeout: float, unanswered: Callable[[NucleusClient, str], None]
+        self,
+        component: str,
+        timeout: float,
+        unanswered: Callable[[NucleusClient, str], None],
+        *,
+        fills_in: bool,
     ) -> None:
         self._component, self._timeout, self._unanswered = component, timeout, unanswered
+        self._fills_in = fills_in
+        self.is_ending = False
         self._denials: set[tuple[Operation, str]] = set()
+        self._has_parted = False
+        self._lacking = Lacking()
         self._deadlines = Deadlines("greengrass deadlines")
 
     def begin(
@@ -45,9 +59,13 @@ class Calls:
         """Begin a call; its future ends in any case, with EdgetallyError where it failed."""
         answer: Future[Any] = Future()
         answer.set_running_or_notify_cancel()
+        if (lacking := self._lacking.reason(client, operation)) is not None:
+            answer.set_exception(lacking)
+            return answer
 
         def fail(error: BaseException) -> None:
             known = explained(error, operation, resource)
+            self._lacking.note(client, operation, known)
             if isinstance(known, DeniedError):
                 self.tell_denial(operation, resource, known)
             _settle(answer, error=known)
@@ -63,7 +81,8 @@ class Calls:
             about = f"{operation} {resource}".strip()
             reason = f"greengrass: no answer at {about} in {self._timeout:g} s"
             _settle(answer, error=LostError(reason))
-            self._unanswered(client, reason)
+            if not operation.is_aside:
+                self._unanswered(client, reason)
 
         self._deadlines.watch(answer, self._timeout, late)
         try:
@@ -77,8 +96,18 @@ class Calls:
         if (operation, resource) in self._denials:
             return
         self._denials.add((operation, resource))
+        if operation.is_for_aws_alone:
+            _log.debug("%s", error)
+            return
+        if self.is_ending:
+            if not self._has_parted:
+                self._has_parted = True
+                _log.warning("the nucleus takes no more from us, for it has us stopped: %s", error)
+            return
         lines = allowing(self._component, operation.value, resource)
-        remedy = f"; {INTERPOLATION}; else this in the component's configuration allows it:\n"
+        interpolation = needs_interpolation(operation.value, fills_in=self._fills_in)
+        first = f"{INTERPOLATION}; else " if interpolation else ""
+        remedy = f"; {first}this in the component's configuration allows it:\n"
         _log.error("%s%s", error, remedy + lines if lines else "")
 
     def close(self) -> None:

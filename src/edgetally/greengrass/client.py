@@ -89,11 +89,11 @@ class NucleusClient:
             ),
         )
 
-    def configuration(self) -> Future[Any]:
-        """Read our whole configuration: `value` of what comes."""
+    def configuration(self, *keys: str) -> Future[Any]:
+        """Read our configuration, whole or what is below some keys: `value` of what comes."""
         return _answer(
             self._client.client.new_get_configuration(),
-            model.GetConfigurationRequest(key_path=[]),
+            model.GetConfigurationRequest(key_path=list(keys)),
         )
 
     def update_state(self, state: Literal["RUNNING", "ERRORED"]) -> Future[Any]:
@@ -106,6 +106,24 @@ class NucleusClient:
         """Read a secret: `secret_value` of what comes."""
         return _answer(
             self._client.client.new_get_secret_value(), model.GetSecretValueRequest(secret_id=arn)
+        )
+
+    def update_shadow(self, thing: str, name: str, document: bytes) -> Future[Any]:
+        """Merge a document into a thing's named shadow."""
+        return _answer(
+            self._client.client.new_update_thing_shadow(),
+            model.UpdateThingShadowRequest(thing_name=thing, shadow_name=name, payload=document),
+        )
+
+    def put_metrics(self, counts: Mapping[str, int]) -> Future[Any]:
+        """Put metrics by their names; what comes for a name is added up."""
+        unit = model.MetricUnitType.COUNT
+        metrics = [
+            model.Metric(name=name, unit=unit, value=float(count)) for name, count in counts.items()
+        ]
+        return _answer(
+            self._client.client.new_put_component_metric(),
+            model.PutComponentMetricRequest(metrics=metrics),
         )
 
     def report_validity(self, deployment: str, problem: str | None) -> Future[Any]:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from awscrt.exceptions import AwsCrtError  # type: ignore[import-untyped]
 from awsiot import eventstreamrpc as rpc  # type: ignore[import-untyped]
 from awsiot.greengrasscoreipc import model  # type: ignore[import-untyped]
 
 from edgetally.errors import EdgetallyError
-
-if TYPE_CHECKING:
-    from edgetally.greengrass.operation import Operation
+from edgetally.greengrass.operation import Operation
 
 # A nucleus that was told of a token that it does not know hangs up (lite), or says so.
 _HANG_UPS = ("AWS_IO_SOCKET_CLOSED",)
@@ -34,6 +30,10 @@ class LostError(EdgetallyError):
     """There is no connection, or not any more."""
 
 
+class AbsentError(EdgetallyError):
+    """There is nothing of this name."""
+
+
 class InvalidError(EdgetallyError):
     """The nucleus will never take this, whatever is mended."""
 
@@ -45,10 +45,22 @@ def explained(error: BaseException, operation: Operation, resource: str) -> Edge
     about = f"{operation} {resource}".strip()
     if isinstance(error, model.UnauthorizedError | rpc.AccessDeniedError):
         return DeniedError(f"greengrass denies {about} ({_told(error)})")
+    if operation is Operation.READ_SECRET and isinstance(error, model.ResourceNotFoundError):
+        return EdgetallyError(
+            f"the nucleus has no secret {resource}; "
+            "add it to cloudSecrets of aws.greengrass.SecretManager"
+        )
+    if operation is Operation.READ_CONFIGURATION and isinstance(error, model.ResourceNotFoundError):
+        return AbsentError(f"greengrass: our configuration has no {resource}")
     if isinstance(error, _REFUSING):
         return InvalidError(f"greengrass refuses {about}: {_told(error)}")
-    if isinstance(error, model.GreengrassCoreIPCError | rpc.UnmappedDataError):
-        if operation.is_optional:
+    # The Java nucleus ends the stream of an operation that none of its components offers, with a
+    # word that the client does not read.
+    is_ended = operation.is_optional and isinstance(error, rpc.StreamClosedError)
+    if is_ended or isinstance(error, model.GreengrassCoreIPCError | rpc.UnmappedDataError):
+        # Who has an operation and fails at it says why; lite, which lacks it, does not.
+        is_passing = bool(getattr(error, "message", None))
+        if operation.is_optional and not is_passing:
             return OptionalOperationError(f"this nucleus has no {operation} ({_told(error)})")
         return EdgetallyError(f"greengrass fails at {about}: {_told(error)}")
     return LostError(f"greengrass: connection lost at {about}: {_told(error)}")

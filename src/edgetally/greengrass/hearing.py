@@ -7,7 +7,7 @@ import logging
 import queue
 import threading
 import time
-from concurrent.futures import TimeoutError as FutureTimeoutError
+from concurrent.futures import wait
 from typing import TYPE_CHECKING, Any
 
 from edgetally.greengrass.failure import (
@@ -17,14 +17,14 @@ from edgetally.greengrass.failure import (
     OptionalOperationError,
     explained,
 )
-from edgetally.greengrass.subscription import Stream, Subscription
+from edgetally.greengrass.operation import Operation
+from edgetally.greengrass.subscription import Asked, Stream, Subscription
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
     from edgetally.errors import EdgetallyError
     from edgetally.greengrass.client import NucleusClient
-    from edgetally.greengrass.operation import Operation
     from edgetally.greengrass.patience import Patience
 
 _log = logging.getLogger(__name__)
@@ -70,23 +70,41 @@ class Hearing:
         return any(each.operation is operation for each in self._all())
 
     def tend(self, client: NucleusClient) -> None:
-        """Make what is missing or outworn, end what is closed. LostError without an answer."""
+        """Make what is missing or outworn, end what is closed. LostError without an answer.
+
+        Those of AWS IoT Core may take their time: a Java nucleus answers once it is online.
+        """
         for subscription in self._all():
             now = time.monotonic()
             if subscription.is_closed:
                 self._end(subscription)
+            elif subscription.asked is not None:
+                self._look(subscription, subscription.asked, now)
             elif now >= subscription.retry_at and (
                 subscription.stream is None
                 or subscription.is_outworn
                 or now >= subscription.made_at + self._patience.renewal
             ):
-                self._make(client, subscription)
+                self._ask(client, subscription)
+
+    def settle(self, client: NucleusClient) -> None:
+        """Tend, and give what is still unanswered a while: who publishes then is heard back."""
+        self.tend(client)
+        unanswered = [each.asked.answer for each in self._all() if each.asked is not None]
+        if unanswered:
+            wait(unanswered, self._patience.answer)
+            self.tend(client)
 
     def lost(self) -> None:
         """Note that the connection has ended: all is made anew on the next one."""
         for subscription in self._all():
-            subscription.stream = None
+            subscription.stream = subscription.asked = None
             subscription.retry_at = subscription.delay = 0.0
+
+    def retry(self) -> None:
+        """Let those that could not be made be tried at once."""
+        for subscription in self._all():
+            subscription.retry_at = 0.0
 
     def renew(self, operations: Collection[Operation]) -> None:
         """Make subscriptions anew when they are tended next."""
@@ -110,29 +128,56 @@ class Hearing:
     def _end(self, subscription: Subscription) -> None:
         with self._lock, contextlib.suppress(ValueError):
             self._subscriptions.remove(subscription)
+        if subscription.asked is not None:
+            subscription.asked.stream.close()
         if subscription.stream is not None:
             subscription.stream.close()
-            subscription.stream = None
+        subscription.stream = subscription.asked = None
 
-    def _make(self, client: NucleusClient, subscription: Subscription) -> None:
+    def _ask(self, client: NucleusClient, subscription: Subscription) -> None:
         operation, topic, before = subscription.operation, subscription.topic, subscription.stream
-        stream = Stream(subscription, self._take, self._ended)
+        stream = Stream(subscription, before, self._take, self._ended)
         try:
             answer, stream.operation = client.subscribe(
                 operation, topic, stream.event, stream.closed
             )
-            answer.add_done_callback(stream.answered)
-            answer.result(self._patience.answer)
-        except FutureTimeoutError:
-            stream.close()
-            raise LostError(
-                f"greengrass: no answer at {subscription} in {self._patience.answer:g} s"
-            ) from None
         except Exception as error:  # noqa: BLE001 - of many classes, some of them bare
             self._failed(subscription, explained(error, operation, topic))
             return
-        if before is not None:
-            before.close()
+        answer.add_done_callback(stream.answered)
+        subscription.asked = Asked(stream, answer, time.monotonic())
+        if operation is Operation.SUBSCRIBE_CLOUD:
+            answer.add_done_callback(lambda _: self._wake())
+            return
+        if not wait([answer], self._patience.answer).done:
+            raise LostError(self._unanswered(subscription))
+        self._look(subscription, subscription.asked, time.monotonic())
+
+    def _unanswered(self, subscription: Subscription) -> str:
+        return f"greengrass: no answer at {subscription} in {self._patience.answer:g} s"
+
+    def _look(self, subscription: Subscription, asked: Asked, now: float) -> None:
+        """See what became of a subscription that the nucleus was asked for."""
+        if asked.answer.done():
+            subscription.asked = None
+            error = asked.answer.exception()
+            if error is None:
+                self._made(subscription, asked.stream)
+            else:
+                self._failed(
+                    subscription, explained(error, subscription.operation, subscription.topic)
+                )
+        elif now >= asked.at + self._patience.renewal:
+            subscription.asked = None
+            asked.stream.close()
+        elif now >= asked.at + self._patience.answer and not subscription.failure:
+            subscription.failure = self._unanswered(subscription)
+            _log.warning("%s; is the device online? We wait for it", subscription.failure)
+
+    def _made(self, subscription: Subscription, stream: Stream) -> None:
+        if stream.before is not None:
+            stream.before.close()
+            stream.before = None
         subscription.made_at = time.monotonic()
         subscription.is_outworn = False
         subscription.retry_at = subscription.delay = 0.0

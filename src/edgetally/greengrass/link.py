@@ -19,6 +19,8 @@ from edgetally.greengrass.calls import Calls
 from edgetally.greengrass.configuration_watch import ConfigurationWatch
 from edgetally.greengrass.dialling import Dialling
 from edgetally.greengrass.failure import (
+    AbsentError,
+    DeniedError,
     InvalidError,
     LostError,
     OptionalOperationError,
@@ -31,7 +33,7 @@ from edgetally.greengrass.operation import Operation
 from edgetally.greengrass.patience import Patience
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection, Mapping
 
     from edgetally.greengrass.client import NucleusClient
     from edgetally.greengrass.subscription import Subscription
@@ -40,7 +42,9 @@ _log = logging.getLogger(__name__)
 
 COMPONENT = "io.edgetally.Counter"
 _SOCKET = "AWS_GG_NUCLEUS_DOMAIN_SOCKET_FILEPATH_FOR_COMPONENT"
+_SOCKET_OF_LITE = "gg-ipc.socket"
 _TOKEN = "SVCUID"  # noqa: S105 - the variable that holds it
+_THING = "AWS_IOT_THING_NAME"
 _POLICIES = "accessControl"  # the nucleus's own part of a component's configuration
 
 
@@ -48,7 +52,8 @@ class NucleusLink:
     """One connection to the nucleus that started us; made anew whenever it is lost.
 
     component: our name. socket, token: where the nucleus listens and what it knows us by; None:
-    from the environment. timeout: seconds for the nucleus to answer a call.
+    from the environment. timeout: seconds for the nucleus to answer a call. keys: of our
+    configuration, which is read part by part where it is too large for one answer.
 
     Callbacks are called on threads of the link and must return at once, but for that of
     `validate_updates`.
@@ -62,12 +67,16 @@ class NucleusLink:
         token: str | None = None,
         timeout: float = 10.0,
         patience: Patience | None = None,
+        keys: Collection[str] = (),
     ) -> None:
         self.component = component
+        self._keys = keys
+        self.thing = os.environ.get(_THING) or None
+        """The core device's name in AWS IoT, where the nucleus told it."""
         self.on_hopeless: Callable[[], None] | None = None
         """Called once when there is nothing left to try: the process should exit non-zero."""
         self.is_hopeless = False
-        self._patience = patience or Patience(answer=timeout)
+        self.patience = patience or Patience(answer=timeout)
         self._began = time.monotonic()
         self._refused_since: float | None = None
         self._client: NucleusClient | None = None
@@ -77,44 +86,49 @@ class NucleusLink:
         self._ready: list[Callable[[], None]] = []
         self._wanted_state: Literal["RUNNING", "ERRORED"] | None = None  # not told yet
         self._changed: Callable[[], None] | None = None
-        self._watch = ConfigurationWatch(self._patience)
-        self._backoff = Backoff(self._patience.first_retry, self._patience.longest_retry)
+        self._watch = ConfigurationWatch(self.patience)
+        self._backoff = Backoff(self.patience.first_retry, self.patience.longest_retry)
         self._retry_at = 0.0
-        self._tick = min(0.25, self._patience.echo / 4, self._patience.quiet)
+        self._tick = min(0.25, self.patience.echo / 4, self.patience.quiet)
         self._tasks: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
-        self._calls = Calls(component, self._patience.answer, self._gone)
-        self._hearing = Hearing(self._patience, self._calls.tell_denial, self._wake)
+        socket = socket or Path(os.environ.get(_SOCKET, ""))
+        self.fills_in = socket.name == _SOCKET_OF_LITE
+        """Whether the nucleus fills in variables of policies in any case, as lite does."""
+        self._calls = Calls(component, self.patience.answer, self._gone, fills_in=self.fills_in)
+        self._hearing = Hearing(self.patience, self._calls.tell_denial, self._wake)
         self._listening = Listening(
             (
                 Way(
                     Operation.SUBSCRIBE_LOCAL,
                     self.publish_local,
                     self.subscribe_local,
-                    self._patience.check_local,
+                    self.patience.check_local,
                 ),
                 Way(
                     Operation.SUBSCRIBE_CLOUD,
                     self.publish_cloud,
                     self.subscribe_cloud,
-                    self._patience.check_cloud,
+                    self.patience.check_cloud,
                 ),
             ),
             self._hearing,
-            self._patience,
+            self.patience,
             self._tasks.put,
             self._tell_ready,
         )
         self._dialling = Dialling(
             component,
-            socket or Path(os.environ.get(_SOCKET, "")),
+            socket,
             token if token is not None else os.environ.get(_TOKEN, ""),
-            self._patience.answer,
+            self.patience.answer,
             lambda client: self._gone(client, "greengrass: connection lost"),
         )
         self._thread = threading.Thread(target=self._supervise, name="greengrass link", daemon=True)
 
     @classmethod
-    def from_environment(cls, component: str = COMPONENT) -> NucleusLink:
+    def from_environment(
+        cls, component: str = COMPONENT, keys: Collection[str] = ()
+    ) -> NucleusLink:
         """Make the link of a process that a nucleus started. InputError where none did."""
         for name in (_SOCKET, _TOKEN):
             if not os.environ.get(name):
@@ -122,7 +136,7 @@ class NucleusLink:
                     f"no Greengrass nucleus started this process: {name} is not set; deploy "
                     "edgetally as a component, or run it with --config FILE"
                 )
-        return cls(component=component)
+        return cls(component=component, keys=keys)
 
     def open(self, patience: float | None = None) -> None:
         """Make the first connection, trying again for so many seconds.
@@ -132,7 +146,7 @@ class NucleusLink:
         """
         self._wake()
         self._thread.start()
-        until = time.monotonic() + (self._patience.life if patience is None else patience)
+        until = time.monotonic() + (self.patience.life if patience is None else patience)
         while not self._connected.wait(0.2):
             if self._closed or self.is_hopeless or time.monotonic() >= until:
                 reason = self._reason
@@ -241,6 +255,32 @@ class NucleusLink:
             return str(value.secret_string)
         return bytes(value.secret_binary).decode(errors="replace")
 
+    def update_shadow(self, thing: str, name: str, document: bytes) -> Future[None]:
+        """Merge a document into a thing's named shadow; done when the nucleus took it.
+
+        Ends with OptionalOperationError where it has no shadows, and is not asked again then on
+        the same connection.
+        """
+        if frame_size(thing + name, document) > LARGEST_FRAME:
+            return _refused(f"{len(document)} bytes for the shadow {name} are too many")
+        return self._call(
+            Operation.UPDATE_SHADOW,
+            f"$aws/things/{thing}/shadow/name/{name}",
+            lambda client: client.update_shadow(thing, name, document),
+        )
+
+    def put_metrics(self, counts: Mapping[str, int]) -> Future[None]:
+        """Let the nucleus add counts to our metrics, by their names; done when it took them.
+
+        Ends as `update_shadow` where it has no metrics, and with DeniedError where it takes none of
+        ours; it is never asked again then.
+        """
+        return self._call(Operation.PUT_METRICS, "", lambda client: client.put_metrics(counts))
+
+    def expect_end(self) -> None:
+        """Know that we are being stopped. Signal-safe."""
+        self._calls.is_ending = True
+
     def close(self) -> None:
         """End the connection, in good order, within two seconds; harmless when repeated."""
         if self._closed:
@@ -258,11 +298,7 @@ class NucleusLink:
 
     def _publish(self, operation: Operation, topic: str, body: bytes) -> Future[None]:
         if frame_size(topic, body) > LARGEST_FRAME:
-            refused: Future[None] = Future()
-            refused.set_exception(
-                InvalidError(f"greengrass: {len(body)} bytes for {topic} are too large a message")
-            )
-            return refused
+            return _refused(f"{len(body)} bytes for {topic} are too large a message")
         local = operation is Operation.PUBLISH_LOCAL
         return self._call(
             operation,
@@ -271,7 +307,30 @@ class NucleusLink:
         )
 
     def _read_configuration(self) -> dict[str, Any]:
-        answer = self._ask(Operation.READ_CONFIGURATION, "", lambda client: client.configuration())
+        try:
+            return self._below()
+        except (LostError, DeniedError):
+            raise
+        except EdgetallyError as error:
+            # A nucleus lite can't answer with more than a frame holds, policies included.
+            parts = {key: part for key in self._keys if (part := self._part(key)) is not None}
+            if not parts:
+                raise error from None
+            return parts
+
+    def _part(self, key: str) -> Any:
+        try:
+            part = self._below(key)
+        except AbsentError:
+            return None
+        return part[key] if part.keys() == {key} else part  # a leaf comes with its name
+
+    def _below(self, *keys: str) -> dict[str, Any]:
+        answer = self._ask(
+            Operation.READ_CONFIGURATION,
+            ".".join(keys),
+            lambda client: client.configuration(*keys),
+        )
         return _own(answer.value)
 
     def _call(
@@ -287,7 +346,7 @@ class NucleusLink:
     def _ask(
         self, operation: Operation, resource: str, start: Callable[[NucleusClient], Future[Any]]
     ) -> Any:
-        return self._call(operation, resource, start).result(2 * self._patience.answer)
+        return self._call(operation, resource, start).result(2 * self.patience.answer)
 
     def _tell_state(self) -> None:
         state = self._wanted_state
@@ -354,7 +413,7 @@ class NucleusLink:
             return
         try:
             # Before anything is published: what should come back must be heard.
-            self._hearing.tend(client)
+            self._hearing.settle(client)
         except LostError as error:
             self._hearing.lost()
             client.close()
@@ -392,9 +451,9 @@ class NucleusLink:
     def _despair(self, now: float) -> None:
         """See whether nothing is left but to be started again, and late enough for that."""
         refused = self._refused_since is not None and (
-            now - self._refused_since >= self._patience.refused
+            now - self._refused_since >= self.patience.refused
         )
-        if self.is_hopeless or not refused or now - self._began < self._patience.life:
+        if self.is_hopeless or not refused or now - self._began < self.patience.life:
             return
         self.is_hopeless = True
         _log.error("greengrass: only a new start gives us a connection; %s", self._reason)
@@ -405,6 +464,9 @@ class NucleusLink:
         if self._changed is None:
             return
         if self._watch.has_changed(now):
+            # Policies are a part of it: what they denied may be allowed now.
+            self._hearing.retry()
+            self._tell_ready()
             self._changed()
         if not self._watch.should_look(now):
             return
@@ -414,8 +476,15 @@ class NucleusLink:
             _log.debug("%s", error)
             return
         if is_other:
+            self._tell_ready()
             self._hearing.renew((Operation.WATCH_CONFIGURATION,))
             self._changed()
+
+
+def _refused(reason: str) -> Future[None]:
+    refused: Future[None] = Future()
+    refused.set_exception(InvalidError(f"greengrass: {reason}"))
+    return refused
 
 
 def _own(configuration: dict[str, Any] | None) -> dict[str, Any]:

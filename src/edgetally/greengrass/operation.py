@@ -18,6 +18,8 @@ class Operation(Enum):
     READ_SECRET = "GetSecretValue"  # noqa: S105 - a name
     VALIDATE = "SubscribeToValidateConfigurationUpdates"
     REPORT_VALIDITY = "SendConfigurationValidityReport"
+    UPDATE_SHADOW = "UpdateThingShadow"
+    PUT_METRICS = "PutComponentMetric"
 
     def __str__(self) -> str:
         return self.value
@@ -25,4 +27,18 @@ class Operation(Enum):
     @property
     def is_optional(self) -> bool:
         """Whether one carries on with a nucleus that lacks it."""
-        return self in (Operation.READ_SECRET, Operation.VALIDATE, Operation.REPORT_VALIDITY)
+        return self.is_aside or self in (
+            Operation.READ_SECRET,
+            Operation.VALIDATE,
+            Operation.REPORT_VALIDITY,
+        )
+
+    @property
+    def is_aside(self) -> bool:
+        """Whether nothing hangs on it: not even the connection, where it is not answered."""
+        return self in (Operation.UPDATE_SHADOW, Operation.PUT_METRICS)
+
+    @property
+    def is_for_aws_alone(self) -> bool:
+        """Whether the Java nucleus denies it to all components but those of AWS."""
+        return self is Operation.PUT_METRICS

@@ -11,7 +11,7 @@ class Patience:
 
     answer: of a call, before it has failed and the connection is made anew.
     first_retry, longest_retry: between two attempts to connect; each waits a part of it by chance.
-    denied: until a subscription that was denied is tried again.
+    denied: until a subscription that was denied, or a shadow that was not taken, is tried again.
     check_local, check_cloud: between two messages to oneself, to hear whether one still hears.
     echo: for such a message to come back; it gets two tries.
     deaf: between two renewals of subscriptions that stay deaf, at most.

@@ -10,6 +10,7 @@ _SERVICES = {
     "PublishToIoTCore": "aws.greengrass.ipc.mqttproxy",
     "SubscribeToIoTCore": "aws.greengrass.ipc.mqttproxy",
     "GetSecretValue": "aws.greengrass.SecretManager",
+    "UpdateThingShadow": "aws.greengrass.ShadowManager",
 }
 
 
@@ -17,6 +18,14 @@ INTERPOLATION = (
     "on a Java nucleus, set interpolateComponentConfiguration of aws.greengrass.Nucleus to true"
 )
 """What policies that name `{iot:thingName}` need there: without it they allow nothing."""
+
+
+def needs_interpolation(operation: str, *, fills_in: bool) -> bool:
+    """Whether the default policy for an operation may lack that; fills_in: as lite always does.
+
+    The default policies name the thing in all resources but those of secrets.
+    """
+    return not fills_in and operation != "GetSecretValue"
 
 
 def allowing(component: str, operation: str, resource: str) -> str | None:

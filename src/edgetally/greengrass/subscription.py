@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import Future
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class Subscription:
         self._changed = changed
         # Below is the link's alone.
         self.stream: Stream | None = None  # the one that is heard; others are old
+        self.asked: Asked | None = None  # for another one
         self.made_at = 0.0
         self.is_outworn = False
         self.retry_at = 0.0
@@ -49,16 +51,30 @@ class Subscription:
         return f"{self.operation} {self.topic}".strip()
 
 
+@dataclass(frozen=True)
+class Asked:
+    """A stream that the nucleus was asked for; at: monotonic seconds."""
+
+    stream: Stream
+    answer: Future[Any]
+    at: float
+
+
 class Stream:
-    """What comes for a subscription over one connection; called on the connection's thread."""
+    """What comes for a subscription over one connection; called on the connection's thread.
+
+    before: the one whose place it takes.
+    """
 
     def __init__(
         self,
         subscription: Subscription,
+        before: Stream | None,
         hand_over: Callable[[Subscription, Any], None],
         ended: Callable[[Stream], None],
     ) -> None:
         self.subscription = subscription
+        self.before = before
         self.operation: Any = None  # the client's
         self._hand_over = hand_over
         self._ended = ended

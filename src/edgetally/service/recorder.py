@@ -89,6 +89,8 @@ class Recorder:
         self._told_baselines: dict[tuple[str, str], int] = {}
         self._told_occupancy: Mapping[str, _Occupancy] = {}
         self._now: dict[str, CameraUpdate] = {}
+        self.newest_health: HealthMessage | None = None
+        self.newest_inventory: InventoryMessage | None = None
 
     def use(self, model: LoadedModel, camera: str | None = None) -> None:
         """Tell from now on that a camera's frames were seen by this model; None: all the rest."""
@@ -174,6 +176,7 @@ class Recorder:
                 storage=storage,
                 candidate=candidate,
             )
+            self.newest_health = message
             entry.enqueue(self._topics.health, message.to_json(), "health")
 
         self._write(record)
@@ -326,6 +329,7 @@ class Recorder:
             },
             stock=_over_all_sites(levels),
         )
+        self.newest_inventory = message
         entry.enqueue(self._topics.inventory, message.to_json(), "inventory")
 
     def _not_before(self, topic: str, time: float) -> datetime:

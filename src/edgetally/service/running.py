@@ -20,6 +20,7 @@ from edgetally.service.model_in_use import ModelInUse
 from edgetally.service.model_wanted import model_wanted
 from edgetally.service.outlet import Outlet
 from edgetally.service.recorder import Recorder
+from edgetally.service.reporting import Reporting
 from edgetally.service.turns import Turns
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ class Running:
         self.outlet = Outlet(
             will=lambda config: last_will(config, self.models.current.detector, started), link=link
         )
+        self.reporting = Reporting(link)
         self._clock, self._started, self._left = clock, started, left
         self._on_frame, self._on_event = on_frame, on_event
         self._is_stopping = is_stopping
@@ -105,6 +107,7 @@ class Running:
                 cameras.append(undo.enter_context(self._camera(camera)))
             self.storage = open_storage(config, self._clock)
             self._closing.callback(self._close_storage)
+            self._closing.callback(lambda: self.reporting.close(0.0))
             self._closing.callback(lambda: self.outlet.close(self._left()))
             self.outlet.open(config, self.storage)
             self.recorder = Recorder(config, model.detector.bundle, self.storage, clock=self._clock)
@@ -255,6 +258,8 @@ class Running:
             candidate=self.exchange.candidate,
         )
         self.outlet.notify()
+        told = self.recorder.newest_health, self.recorder.newest_inventory
+        self.reporting.tell(self.config.publish, *told)
 
     def tell_totals(self) -> None:
         """Tell the running totals."""
@@ -269,6 +274,8 @@ class Running:
             self.outlet.notify()
         for loop in self.loops:
             loop.measure()
+        told = self.recorder.newest_health, self.recorder.newest_inventory
+        self.reporting.tend(self.config.publish, *told)
 
     @property
     def condition(self) -> object:

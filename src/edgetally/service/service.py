@@ -36,6 +36,7 @@ _END_SECONDS = 4.5  # in all, from `stop` on: a nucleus waits five for a compone
 _AFTER_LOOPS = 1.5  # a loop takes two to leave an engine, and its camera one
 _AFTER_ANSWERS = 1.2
 _AFTER_DRAIN = 0.5  # for an engine that hangs
+_PARTING = 0.3  # for the thing's shadow
 _MOMENT = 0.05
 
 
@@ -181,6 +182,7 @@ class Service:
             storage = running.storage
             self.totals = storage.totals()
             delivered = running.outlet.close(self._left(_AFTER_DRAIN))
+            running.reporting.close(min(_PARTING, self._left(0)))
             waiting = 0 if delivered else storage.waiting()
             storage.close()
         if failed:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Literal
 
 from edgetally.config.from_nucleus import config_of_nucleus, how_to_tell
 from edgetally.errors import EdgetallyError, InputError
+from edgetally.service.complaint import Complaint
 from edgetally.service.last_configuration import Keeping, LastConfiguration
 from edgetally.service.loading import load_unless
 from edgetally.service.service import Service
@@ -28,9 +31,11 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 _QUIET = 0.3  # seconds without another word of a change
 _UNREAD = 1.0  # seconds until a configuration that could not be read is asked for again
+_LONG_UNREAD = 15.0
 _FIRST_RETRY, _LONGEST_RETRY = 10.0, 60.0
 _LONGEST_RETRY_BESIDE = 600.0  # while another one is in force: to try one may take its time
 _PATIENCE = 60.0  # seconds in which what is missing may still come: a model is deployed beside
+_REACTION = 5.0  # seconds in which a nucleus that ends us for being ERRORED does so
 _PARTING = 0.3  # seconds for the link; what hangs there is left behind
 
 _State = Literal["RUNNING", "ERRORED"]
@@ -69,7 +74,10 @@ class UnderNucleus:
         self._changes: SimpleQueue[None] = SimpleQueue()
         self._states: SimpleQueue[_State] = SimpleQueue()
         self._told: _State | None = None
+        self._complaint = Complaint(folder, clock)
+        self._errored_at = self._stopped_at = -math.inf  # monotonic seconds
         self._lock = threading.Lock()
+        self._unread_since: float | None = None
         self._news: _News | None = None
         self._refused: _News | None = None  # by the service that runs
         self._retry: threading.Timer | None = None
@@ -77,7 +85,10 @@ class UnderNucleus:
 
     def stop(self) -> None:
         """Ask for the end. Signal-safe."""
+        if not self._stopping:
+            self._stopped_at = time.monotonic()
         self._stopping = True
+        self._link.expect_end()
         self._woken.put(None)
         if (service := self._service) is not None:
             service.stop()
@@ -93,6 +104,8 @@ class UnderNucleus:
         try:
             self._run(started)
         finally:
+            if 0 <= self._stopped_at - self._errored_at < _REACTION:
+                self._complaint.note()
             closing = threading.Thread(target=self._link.close, name="part", daemon=True)
             closing.start()
             closing.join(_PARTING)
@@ -275,16 +288,33 @@ class UnderNucleus:
             try:
                 content = self._link.configuration()
             except EdgetallyError as error:
-                _log.warning("the configuration can't be read: %s", error)
-                threading.Timer(_UNREAD, self._changes.put, (None,)).start()
+                self._note_unread(f"the configuration can't be read: {error}")
             else:
+                self._unread_since = None
                 self._take(content)
+
+    def _note_unread(self, problem: str) -> None:
+        """Ask again, soon and then ever later; where it goes on, go on without."""
+        now = time.monotonic()
+        if self._unread_since is None:
+            self._unread_since = now
+            _log.warning("%s", problem)
+        lasts = now - self._unread_since
+        if lasts >= _LONG_UNREAD:
+            self._be(_News({}, how_to_tell({}, self._thing), problem))
+        again = threading.Timer(
+            min(_UNREAD + lasts, _LONGEST_RETRY), self._changes.put, args=(None,)
+        )
+        again.daemon = True
+        again.start()
 
     def _take(self, content: dict[str, Any]) -> None:
         try:
-            news = _News(content, config_of_nucleus(content, self._thing))
+            self._be(_News(content, config_of_nucleus(content, self._thing)))
         except InputError as error:
-            news = _News(content, how_to_tell(content, self._thing), str(error))
+            self._be(_News(content, how_to_tell(content, self._thing), str(error)))
+
+    def _be(self, news: _News) -> None:
         before = self._news
         if before is not None and (before.config, before.wrong) == (news.config, news.wrong):
             return
@@ -311,5 +341,11 @@ class UnderNucleus:
             self._states.put(state)
 
     def _tell_states(self) -> None:
+        """Tell each state, but ERRORED only where that does not end us for good."""
         while not self._stopping:
-            self._link.update_state(self._states.get())
+            state = self._states.get()
+            while state == "ERRORED" and (wait := self._complaint.wait):
+                with suppress(Empty):
+                    state = self._states.get(timeout=wait)
+            self._errored_at = time.monotonic() if state == "ERRORED" else -math.inf
+            self._link.update_state(state)

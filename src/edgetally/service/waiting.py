@@ -11,6 +11,7 @@ from edgetally.messaging.messages import HealthMessage, ModelReference, utc
 from edgetally.messaging.topics import Topics
 from edgetally.service.condition import outbox_health, storage_health
 from edgetally.service.outlet import Outlet
+from edgetally.service.reporting import Reporting
 from edgetally.service.running import open_storage
 from edgetally.shortened import shortened
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _LEAVE = 1.0  # seconds for what is on its way at the end
+_PARTING = 0.1  # and for the shadow
 
 
 class Waiting:
@@ -44,7 +46,8 @@ class Waiting:
     ) -> None:
         self._config, self._reason = config, reason
         self._clock, self._started = clock, started
-        self._outlet = Outlet(will=lambda _: None, link=link)
+        self._outlet = Outlet(will=lambda _: None, link=link, keeps_all=True)
+        self._reporting = Reporting(link)
         self._storage: Storage | None = None
         self._closing = ExitStack()
 
@@ -67,6 +70,7 @@ class Waiting:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self._reporting.close(_PARTING)
         self._closing.close()
 
     def tell(self) -> None:
@@ -78,7 +82,7 @@ class Waiting:
         publish = self._config.publish
         topic = Topics(publish.topic_prefix, publish.thing).health
 
-        def record(entry: Entry) -> None:
+        def record(entry: Entry) -> HealthMessage:
             message = HealthMessage(
                 time=utc(self._clock()),
                 thing=publish.thing,
@@ -94,6 +98,8 @@ class Waiting:
                 storage=storage_health(storage.state),
             )
             entry.enqueue(topic, message.to_json(), "health")
+            return message
 
-        storage.write(record)
+        told = storage.write(record)
         self._outlet.notify()
+        self._reporting.tell(publish, told, None)
