@@ -163,7 +163,8 @@ def _check_python() -> None:
 
 
 def _make(archive: zipfile.ZipFile, about: dict[str, Any], work: Path, name: str) -> Path:
-    free = shutil.disk_usage(work).free
+    with tempfile.TemporaryFile(dir=work):  # who may not write is told that, not to free some
+        free = shutil.disk_usage(work).free
     if free < about["bytes"]:
         raise MissingError(
             f"{work} has {free // _MEGABYTE} MB free, the installation takes "
@@ -196,14 +197,16 @@ def _fill(archive: zipfile.ZipFile, about: dict[str, Any], folder: Path) -> None
         pip = [str(folder / "bin" / "python"), "-I", "-m", "pip", "install", "--quiet"]
         pip += ["--no-input", "--disable-pip-version-check", "--no-cache-dir", "--no-deps"]
         # What is imported gets compiled then: to compile all would take as long as the rest.
-        pip += ["--only-binary=:all:", "--no-compile"]
+        pip += ["--only-binary=:all:", "--no-compile", "--no-user"]
         wheels = unpacked / "wheels"
-        index = ["--no-index", "--find-links", str(wheels)] if wheels.exists() else []
+        # What the device's pip is set to concerns an index, where it is asked.
+        offline = ["--isolated", "--no-index", "--find-links", str(wheels)]
+        index = offline if wheels.exists() else []
         remedy = "build the component with --wheelhouse" if not index else "build it anew"
         lock = ["--require-hashes", "-r", str(unpacked / _LOCK)]
         _run([*pip, *index, *lock], unpacked, "the packages can't be installed", remedy)
         own = str(unpacked / about["wheel"])
-        _run([*pip, "--no-index", own], unpacked, "edgetally can't be installed", "build it anew")
+        _run([*pip, "--isolated", "--no-index", own], unpacked, "edgetally can't be installed", "build it anew")
         for packages in folder.glob("lib/python*/site-packages"):
             (packages / _GUARD).write_text(_NO_BYTECODE_OF_ROOT, encoding="utf-8")
         python = str(folder / "bin" / "python")

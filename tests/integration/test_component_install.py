@@ -245,6 +245,39 @@ def test_an_environment_whose_python_went_away_is_made_anew(
     assert device.says() == "hello counting\n"
 
 
+@pytest.mark.parametrize("damage", ["emptied", "unlisted", "stamp"])
+def test_an_environment_that_lost_files_is_made_anew_and_then_removed(
+    damage: str, counter: Path, device: Device
+) -> None:
+    assert device.install(counter).returncode == 0
+    whole = device.work / device.in_use
+    (packages,) = whole.glob("lib/python*/site-packages")
+    if damage == "emptied":  # as by a power cut
+        (packages / "greeting.py").write_bytes(b"")
+    elif damage == "unlisted":  # with all that tells of it
+        (packages / "greeting.py").unlink()
+        shutil.rmtree(next(packages.glob("greeting-*")))
+    else:
+        stamp = whole / "edgetally.stamp"
+        stamp.write_bytes(stamp.read_bytes()[:-10])
+    ended = device.install(counter)
+    assert (ended.returncode, "installed edgetally" in ended.stderr) == (0, True), ended.stderr
+    assert device.says() == "hello counting\n"
+    assert "is there already" in device.install(counter).stderr
+    assert device.environments == [device.in_use]
+
+
+def test_what_an_environment_gains_while_it_is_used_makes_it_no_less_whole(
+    counter: Path, device: Device
+) -> None:
+    device.install(counter)
+    device.says()
+    (packages,) = (device.work / device.in_use).glob("lib/python*/site-packages")
+    (packages / "tried.py").write_text("")
+    shutil.rmtree(packages / "edgetally" / "__pycache__", ignore_errors=True)
+    assert "is there already" in device.install(counter).stderr
+
+
 def test_an_install_that_fails_leaves_what_runs_and_nothing_half_made(
     installed: Device, tmp_path: Path
 ) -> None:
@@ -257,6 +290,12 @@ def test_an_install_that_fails_leaves_what_runs_and_nothing_half_made(
     assert ended.returncode == 1
     assert ended.stderr.splitlines()[-1].startswith("edgetally: the packages can't be installed: ")
     assert (device.environments, device.says()) == ([in_use], "hello counting\n")
+
+
+def test_what_the_devices_pip_is_set_to_does_not_stop_it(counter: Path, device: Device) -> None:
+    settings = {"PIP_USER": "1", "PIP_TARGET": "/nowhere", "PIP_REQUIRE_HASHES": "1"}
+    ended = device.install(counter, **settings)
+    assert ended.returncode == 0, ended.stderr
 
 
 def test_without_wheels_and_without_an_index_it_says_what_would_help(
@@ -315,7 +354,7 @@ def test_an_old_python_goes_on_in_a_newer_one_or_says_that_it_is_too_old(
     alone = subprocess.run(
         command, env={"PATH": "/nowhere"}, capture_output=True, text=True, check=False
     )
-    assert f"this device's is {old[0][0]}.{old[0][1]}; build" in only_line(alone)
+    assert f"this device's is {old[0][0]}.{old[0][1]}; install Python {PYTHON}," in only_line(alone)
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / f"python{PYTHON}").symlink_to(sys.executable)
     path = {"PATH": f"{tmp_path / 'bin'}:/usr/bin:/bin"}

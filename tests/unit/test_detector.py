@@ -123,6 +123,18 @@ def test_a_model_file_that_can_not_be_loaded_is_told_in_one_line(
     assert "\n" not in str(failure.value)
 
 
+@pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])
+def test_where_int8_can_not_be_loaded_fp32_is_named_as_the_way_out(
+    own_bundle: ModelBundle, engine: EngineName
+) -> None:
+    files = {**own_bundle.files, "onnx-int8": own_bundle.files["onnx"]}
+    both = own_bundle.model_copy(update={"files": files})
+    both.file("onnx-int8").write_bytes(b"not a model")
+
+    with pytest.raises(EdgetallyError, match=r"at int8 .*use precision fp32"):
+        create_engine(both, engine, "int8")
+
+
 @pytest.fixture
 def own_bundle(bundle: ModelBundle, tmp_path: Path) -> ModelBundle:
     """Copy the bundle, so that the test may spoil it after its hashes were checked."""

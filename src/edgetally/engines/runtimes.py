@@ -76,8 +76,11 @@ def create_engine(
         ) from error
     except Exception as error:  # each runtime raises kinds of its own
         reason = (str(error).strip() or type(error).__name__).splitlines()[-1]
+        # A whole model may be too much for the processor: OpenVINO 2026.4 compiles no int8 for
+        # an emulated Cortex-A72.
+        remedy = f"{'' if precision == 'fp32' else 'use precision fp32, or '}convert it again"
         raise EdgetallyError(
-            f"engine {name} can't load the model {bundle.name} ({reason}); convert it again"
+            f"engine {name} can't load the model {bundle.name} at {precision} ({reason}); {remedy}"
         ) from error
     return loaded
 
