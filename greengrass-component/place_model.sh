@@ -7,8 +7,11 @@
 #
 #   WORK/models/<name>-<version>-<first 8 of bundle.json's SHA-256>/
 #   WORK/current   -> the model that was deployed last
-#   WORK/previous  -> the one that counted before it
-#   WORK/in-use    -> the one that counts now (a running edgetally writes it, this script does not)
+#   WORK/in-use    -> the one that counts now
+#   WORK/previous  -> the one that counted before that
+#
+# A running edgetally writes the last two, once it has taken another model. This script does not, but
+# where none ever ran: then `previous` leads to what was deployed before.
 #
 # What none of the links leads to is removed. It may be killed at any instant: the next run repairs
 # what that one left, and where nothing has changed it does nothing. It needs nothing but a POSIX
@@ -83,10 +86,10 @@ if [ "$(content "$bundle")" != "$(content "$work/$target")" ]; then
     mv -T "$new" "$work/$target"
 fi
 
-# What counted before: what a running edgetally says, else what was deployed before.
-before=$(led_to in-use)
-is_other "$before" || before=$(led_to current)
-if is_other "$before"; then lead previous "$before"; fi
+if [ ! -f "$work/in-use/bundle.json" ]; then
+    before=$(led_to current)
+    if is_other "$before"; then lead previous "$before"; fi
+fi
 lead current "$target"
 
 for folder in "$models"/.old-* "$models"/*; do

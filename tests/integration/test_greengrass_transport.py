@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import threading
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 from mosquitto_broker import wait_until
 from mqtt_device import Counting
-from nucleus_component import QUICK, Ears, link_to, recipe
+from nucleus_component import NAME, QUICK, Ears, link_to, recipe
 
-from edgetally.config import ConsoleTransport, GreengrassTransport
+from edgetally.config import ConsoleTransport, GreengrassTransport, parse_config
+from edgetally.counting.ledger import Storage
 from edgetally.errors import EdgetallyError, InputError
+from edgetally.messaging.publisher import Publisher
 from edgetally.messaging.transports import (
     Connecting,
     Receiving,
@@ -23,11 +26,14 @@ from edgetally.messaging.transports import (
 )
 from edgetally.messaging.transports.greengrass import IotCoreTransport, LocalTransport
 from edgetally.nucleus import Nucleus
+from edgetally.service.outlet import Outlet
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from concurrent.futures import Future
     from pathlib import Path
 
+    from edgetally.counting.ledger import Entry
     from edgetally.greengrass import NucleusLink
     from edgetally.messaging.transports import Transport
 
@@ -211,6 +217,72 @@ def test_a_denied_topic_is_refused_and_others_leave(
         local.send(HEALTH, "{}").result(5)
     local.send(EVENTS, "{}").result(5)
     local.close()
+
+
+@pytest.mark.parametrize("keeps_all", [False, True])
+def test_what_is_denied_is_given_up_where_its_thing_is_not_the_configured_one_any_more(
+    nucleus: Nucleus,
+    link: NucleusLink,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    keeps_all: bool,
+) -> None:
+    """Health of both is denied; a configuration that may not be the right one drops nothing."""
+    hasty = partial(Publisher, retry=0.01, patience=0.1)
+    monkeypatch.setattr("edgetally.service.outlet.Publisher", hasty)
+    old, new = "edgetally/dock-9/health", HEALTH
+    for topic in (old, new):
+        nucleus.deny("PublishToTopic", topic)
+    storage = Storage(tmp_path / "state")
+
+    def put(entry: Entry) -> None:
+        for topic in (old, old, old, new, EVENTS):
+            entry.enqueue(topic, "{}", "health")
+
+    storage.write(put)
+    tried: list[str] = []
+    publish_local = link.publish_local
+
+    def tried_to_publish(topic: str, body: bytes) -> Future[None]:
+        tried.append(topic)
+        return publish_local(topic, body)
+
+    monkeypatch.setattr(link, "publish_local", tried_to_publish)
+    way = {"type": "greengrass", "iotCore": False}
+    publish = {"thing": "dock-1", "transports": [way]}
+    config = parse_config({"model": {"path": "none"}, "publish": publish}, "", needs_cameras=False)
+    outlet = Outlet(will=lambda _: None, link=link, keeps_all=keeps_all)
+    outlet.open(config, storage)
+    try:
+        if keeps_all:
+            wait_until(lambda: tried.count(old) > 8, "it is tried no more", _WAIT)
+        else:
+            wait_until(lambda: storage.waiting() == 1, "what is of the old thing waits", _WAIT)
+        status = outlet.status()["greengrass local"]
+    finally:
+        outlet.close(1.0)
+        storage.close()
+    assert (status.state, status.waiting) == ("failing", 4 if keeps_all else 1)
+
+
+def test_what_was_denied_leaves_as_soon_as_a_deployment_allows_it(
+    nucleus: Nucleus, link: NucleusLink, tmp_path: Path
+) -> None:
+    nucleus.deny("PublishToTopic", HEALTH)
+    storage = Storage(tmp_path / "state")
+    storage.write(lambda entry: entry.enqueue(HEALTH, "{}", "health"))
+    transport = LocalTransport(link)
+    publisher = Publisher(storage, (transport,), rate=50.0, retry=600.0)
+    link.watch_configuration(lambda: None)
+    try:
+        wait_until(lambda: publisher.status()[str(transport)].state == "failing", "no", _WAIT)
+        nucleus.allow("PublishToTopic", HEALTH)
+        nucleus.configure(NAME, {"accessControl": {"another": {"policy": "text"}}})
+        wait_until(lambda: not storage.waiting(), "it waits on", _WAIT)
+    finally:
+        publisher.close()
+        transport.close()
+        storage.close()
 
 
 def test_where_one_may_not_listen_events_are_refused_and_not_lost(

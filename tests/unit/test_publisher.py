@@ -465,6 +465,69 @@ def test_a_topic_that_is_not_taken_is_tried_again_less_and_less_often() -> None:
     assert outbox.waiting() == 1000
 
 
+def below(prefix: str) -> Callable[[str], bool]:
+    return lambda topic: topic.startswith(prefix)
+
+
+def two_topics(outbox: Outbox, *, old: int, new: int) -> None:
+    with outbox.transaction() as entry:
+        for topic, count in (("old/health", old), ("new/health", new)):
+            for number in range(count):
+                entry.enqueue(topic, f'{{"n":{number}}}', "health")
+
+
+@pytest.mark.parametrize("is_late", [False, True])
+def test_a_refused_topic_that_is_configured_no_more_is_given_up_and_the_others_wait(
+    caplog: pytest.LogCaptureFixture, is_late: bool
+) -> None:
+    outbox, choosy = Outbox(), Choosy(TopicRefusedError, is_late=is_late, window=1)
+    choosy.bad = {"old/health", "new/health"}
+    two_topics(outbox, old=1053, new=5)
+    publisher = Publisher(
+        outbox,
+        [choosy],
+        rate=FAST,
+        retry=0.001,
+        is_ours=below("new/"),
+        patience=0.05,
+    )
+    while outbox.waiting() > 5:
+        threading.Event().wait(0.001)
+    tries = choosy.tries
+    while choosy.tries < tries + 2:
+        threading.Event().wait(0.001)
+    assert publisher.close(WAIT) is False
+    assert outbox.status().dropped == {"health": 1053}
+    assert {message.topic for message in outbox.pending(None, 10)} == {"new/health"}
+    assert outbox.waiting() == 5
+    (told,) = [line for line in caplog.messages if "dropped" in line]
+    assert told.startswith("choosy: 1053 messages for old/health, which is no topic of the ")
+    assert "old" not in (publisher.status()["choosy"].reason or "")
+
+
+def test_who_changes_topics_and_soon_changes_them_back_loses_nothing() -> None:
+    outbox, choosy = Outbox(), Choosy(TopicRefusedError, is_late=True, window=1)
+    choosy.bad = {"old/health"}
+    two_topics(outbox, old=53, new=5)
+    for present in ("new/", "old/"):
+        is_ours = below(present)
+        publisher = Publisher(outbox, [choosy], rate=FAST, retry=0.001, is_ours=is_ours)
+        while choosy.tries < 5:
+            threading.Event().wait(0.001)
+        assert publisher.close(WAIT) is (present == "old/")
+        choosy.bad.clear()
+    assert len(choosy.got) == 58
+    assert outbox.status().dropped == {}
+
+
+def test_a_topic_that_is_taken_is_delivered_though_it_is_configured_no_more() -> None:
+    outbox, choosy = Outbox(), Choosy(TopicRefusedError, is_late=True, window=1)
+    two_topics(outbox, old=53, new=5)
+    publisher = Publisher(outbox, [choosy], rate=FAST, is_ours=lambda _: False, patience=0.0)
+    assert publisher.close(WAIT)
+    assert len(choosy.got) == 58
+
+
 def test_close_gives_a_failing_transport_one_more_try_and_leaves_the_rest() -> None:
     outbox, good, bad = Outbox(3), Wire("good"), Wire("bad", working=False)
     publisher = publish(outbox, good, bad, retry=1000)

@@ -20,7 +20,7 @@ from edgetally.messaging.transports.transport import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Callable, Collection, Sequence
     from concurrent.futures import Future
 
     from edgetally.messaging.outbox import Outbox, OutboxEntry
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _BATCH = 64
+_DROPPED_AT_ONCE = 1000  # else who counts would wait for it
 _POLL = 1.0  # seconds; another process may have put something in
 _LONGEST_RETRY = 60.0
 
@@ -54,10 +55,19 @@ class Lane:
 
     A transport that fails is tried again after `retry` seconds or so, with one message, then after
     twice as long each time, up to a minute. A topic that alone is not taken rests, and all else
-    goes on: see `Resting`.
+    goes on: see `Resting`. What waits for one that is given up is dropped.
     """
 
-    def __init__(self, transport: Transport, outbox: Outbox, *, rate: float, retry: float) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        outbox: Outbox,
+        *,
+        rate: float,
+        retry: float,
+        is_ours: Callable[[str], bool],
+        patience: float,
+    ) -> None:
         self.transport = transport
         self.error: Exception | None = None
         self.is_drained = False
@@ -69,7 +79,7 @@ class Lane:
         self._notified = False
         self._closing = self._abandoned = False
         self._on_the_way: dict[int, _Sent] = {}
-        self._resting = Resting(retry)
+        self._resting = Resting(retry, is_ours, patience)
         self._scanned: dict[tuple[int, int | None, bool | None], int] = {}
         self._failure = ""  # the latest
         self.connections = 0
@@ -328,10 +338,29 @@ class Lane:
     def _rest(self, topic: str, number: int, error: BaseException) -> None:
         # Now and then all is read again: earlier messages come back with a disk that had failed.
         self._scanned.clear()
-        if self._resting.refuse(topic, number, error, time.monotonic()):
+        now = time.monotonic()
+        if isinstance(error, TopicRefusedError) and self._resting.is_given_up(topic, now):
+            self._give_up(topic, error)
+        elif self._resting.refuse(topic, number, error, now):
             _log.warning(
                 "%s does not take messages for %s, which wait: %s", self.transport, topic, error
             )
+
+    def _give_up(self, topic: str, error: BaseException) -> None:
+        numbers = self._outbox.of_topic(self._name, topic)
+        for first in range(0, len(numbers), _DROPPED_AT_ONCE):
+            if self._abandoned:  # others may be configured by now
+                return
+            self._outbox.refused(self._name, numbers[first : first + _DROPPED_AT_ONCE])
+        self._resting.forget(topic)
+        _log.warning(
+            "%s: %d messages for %s, which is no topic of the configuration any more, are dropped: "
+            "%s",
+            self.transport,
+            len(numbers),
+            topic,
+            error,
+        )
 
     def _blame(
         self, topic: str, number: int, error: BaseException, sent_at: float, *, alone: bool
@@ -376,4 +405,5 @@ class Lane:
         self.connections += 1
         self._ready_at = time.monotonic()
         self._retry_at = 0.0
+        self._resting.hurry()
         self.notify()

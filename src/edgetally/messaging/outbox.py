@@ -48,6 +48,9 @@ class Outbox(Protocol):
         urgent: False: detections alone, True: all but them, None: all. without: topics left out.
         """
 
+    def of_topic(self, transport: str, topic: str) -> Sequence[int]:
+        """Return the ids of all messages that wait for a transport under a topic."""
+
     def delivered(self, transport: str, ids: Sequence[int]) -> None:
         """Note that a transport delivered messages; they go once every transport did."""
 

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 from edgetally.messaging.lane import Lane
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from edgetally.messaging.lane import LaneState
     from edgetally.messaging.outbox import Outbox
     from edgetally.messaging.transports import Transport
 
 _log = logging.getLogger(__name__)
+_PATIENCE = 600.0  # seconds; long enough to notice a mistake and take it back
 _PARTING = 0.3  # seconds to take leave of a broker, so that no last will is published
 
 
@@ -37,14 +38,27 @@ class Publisher:
     order, but for those that had to wait: `Lane` says which leave when, and what `rate` (messages
     a second) and `retry` (seconds) are.
 
+    is_ours: whether a topic is still one of the configured ones. What waits for another one is
+    dropped where a transport has refused that topic for `patience` seconds.
+
     An outbox that fails ends a lane; `notify` and `close` then raise its error.
     """
 
     def __init__(
-        self, outbox: Outbox, transports: Sequence[Transport], *, rate: float, retry: float = 1.0
+        self,
+        outbox: Outbox,
+        transports: Sequence[Transport],
+        *,
+        rate: float,
+        retry: float = 1.0,
+        is_ours: Callable[[str], bool] = lambda _: True,
+        patience: float = _PATIENCE,
     ) -> None:
         self._outbox = outbox
-        self._lanes = [Lane(each, outbox, rate=rate, retry=retry) for each in transports]
+        self._lanes = [
+            Lane(each, outbox, rate=rate, retry=retry, is_ours=is_ours, patience=patience)
+            for each in transports
+        ]
         outbox.register([transport.name for transport in transports])
         for lane in self._lanes:
             lane.start()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import KeysView
+    from collections.abc import Callable, KeysView
 
 _LONGEST = 120.0  # seconds
 
@@ -24,6 +24,7 @@ class _Rest:
     reason: str
     delay: float
     until: float
+    since: float
 
 
 class Resting:
@@ -33,10 +34,13 @@ class Resting:
     another topic's messages arrived in between (`is_to_blame`). It is tried again after `retry`
     seconds or so, then after twice as long each time, up to two minutes. Times are seconds that
     never go back, given by the caller.
+
+    is_ours: whether a topic is one that messages are put in for, as of now. One that is not, and
+    has rested for `patience` seconds, is given up.
     """
 
-    def __init__(self, retry: float) -> None:
-        self._retry = retry
+    def __init__(self, retry: float, is_ours: Callable[[str], bool], patience: float) -> None:
+        self._retry, self._is_ours, self._patience = retry, is_ours, patience
         self._random = random.Random()  # noqa: S311 - spreads retries, hides nothing
         self._rests: dict[str, _Rest] = {}
         self._suspects: dict[str, _Suspect] = {}
@@ -64,6 +68,11 @@ class Resting:
         due = ((name, rest.message) for name, rest in self._rests.items() if now >= rest.until)
         return next(due, None)
 
+    def hurry(self) -> None:
+        """Let all that rest be due: what refused them may allow them now. Any thread."""
+        for rest in tuple(self._rests.values()):
+            rest.until = 0.0
+
     def wait(self, now: float) -> float | None:
         """Return the seconds until one is due; None where none rests."""
         return min((max(0.0, rest.until - now) for rest in self._rests.values()), default=None)
@@ -75,8 +84,14 @@ class Resting:
             suspect.another_arrived = True
         return self._rests.pop(topic, None) is not None
 
+    def is_given_up(self, topic: str, now: float) -> bool:
+        """Tell whether a topic that was refused once more is to be tried no more."""
+        rest = self._rests.get(topic)
+        is_long = rest is not None and now - rest.since >= self._patience
+        return is_long and not self._is_ours(topic)
+
     def forget(self, topic: str) -> None:
-        """Let a topic's messages go again: the one to try it with is not there any more."""
+        """Let a topic rest no more: what it would be tried with is not there any more."""
         self._rests.pop(topic, None)
         self._suspects.pop(topic, None)
 
@@ -98,5 +113,6 @@ class Resting:
         until = now + delay * self._random.uniform(0.5, 1)
         text = str(error)
         reason = text if topic in text else f"{topic}: {text}"
-        self._rests[topic] = _Rest(message, reason, delay, until)
+        since = before.since if before else now
+        self._rests[topic] = _Rest(message, reason, delay, until, since)
         return before is None

@@ -33,6 +33,14 @@ class Topics:
         if not re.fullmatch(r"[^+#/\0]+", self.thing):
             raise InputError(f"thing {self.thing!r} can't stand in a topic; avoid / + and #")
 
+    def has(self, topic: str) -> bool:
+        """Tell whether a topic is one of these.
+
+        >>> Topics("edgetally", "dock-1").has("edgetally/dock-9/health")
+        False
+        """
+        return topic.startswith(f"{self.prefix}/{self.thing}/")
+
     def detections(self, camera: str) -> str:
         """Topic of a camera's `edgetally.detections/1`."""
         return f"{self.prefix}/{self.thing}/{camera}/detections"

@@ -351,7 +351,8 @@ class ModelExchange:
     def _note(self, record: ModelRecord) -> None:
         with self._lock:
             if record.in_use is not None:
-                note_in_use(self._config.model.path, record.in_use.folder)
+                before = None if record.previous is None else record.previous.folder
+                note_in_use(self._config.model.path, record.in_use.folder, before)
             if record != self._record:
                 self._record = record
                 record.write(self._config.storage.path)

@@ -77,25 +77,40 @@ def model_meant(
     return ModelBundle.load(found[wish])
 
 
-def note_in_use(path: Path, folder: Path) -> None:
-    """Tell who places models which one must stay, where models lie as that one places them."""
+def note_in_use(path: Path, in_use: Path, previous: Path | None) -> None:
+    """Tell who places models which ones must stay, where models lie as that one places them.
+
+    previous: the one before; None: not known, then the one that was told to be in use last.
+    """
     work = path.parent
-    try:
-        target = folder.resolve().relative_to(work.resolve())
-        if not path.is_symlink() or target.parts[0] != _MODELS or _leads(work, target):
+    with suppress(OSError, RuntimeError):
+        if not path.is_symlink():
             return
-        new = work / f".link-{_IN_USE}"
+        told = _led_to(work, _IN_USE)
+        if previous is None and told is not None and told != in_use.resolve():
+            previous = told
+        # In this order, so that at no instant what was in use has no link.
+        if previous is not None and (previous / MANIFEST_NAME).exists():
+            _lead(work, _PREVIOUS, previous)
+        _lead(work, _IN_USE, in_use)
+
+
+def _lead(work: Path, name: str, folder: Path) -> None:
+    # It may lie elsewhere, or belong to someone else.
+    with suppress(OSError, ValueError, IndexError):
+        target = folder.resolve().relative_to(work.resolve())
+        if target.parts[0] != _MODELS or _led_to(work, name) == folder.resolve():
+            return
+        new = work / f".link-{name}"
         new.unlink(missing_ok=True)
         new.symlink_to(target)
-        new.replace(work / _IN_USE)
-    except (OSError, ValueError, IndexError):  # it lies elsewhere, or belongs to someone else
-        return
+        new.replace(work / name)
 
 
-def _leads(work: Path, target: Path) -> bool:
+def _led_to(work: Path, name: str) -> Path | None:
     with suppress(OSError):
-        return (work / _IN_USE).readlink() == target
-    return False
+        return (work / (work / name).readlink()).resolve()
+    return None
 
 
 def _models_beside(path: Path) -> dict[Path, tuple[str, str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edgetally.messaging.publisher import Publisher
+from edgetally.messaging.topics import Topics
 from edgetally.messaging.transports import create_transports
 
 if TYPE_CHECKING:
@@ -23,13 +24,18 @@ class Outlet:
     """Carries what is in the storage to the configured transports, from `open` to `close`.
 
     will: topic and body of what a broker tells when it loses us. link: to the nucleus that started
-    us, if one did.
+    us, if one did. keeps_all: the configuration may not be the one that is meant: nothing is given
+    up because it has other topics.
     """
 
     def __init__(
-        self, *, will: Callable[[Config], tuple[str, str] | None], link: NucleusLink | None
+        self,
+        *,
+        will: Callable[[Config], tuple[str, str] | None],
+        link: NucleusLink | None,
+        keeps_all: bool = False,
     ) -> None:
-        self._will, self._link = will, link
+        self._will, self._link, self._keeps_all = will, link, keeps_all
         self._publisher: Publisher | None = None
         self._config: Config | None = None
         self._storage: Storage | None = None
@@ -45,7 +51,13 @@ class Outlet:
             link=self._link,
             will=self._will(config),
         )
-        self._publisher = Publisher(storage, self.transports, rate=publish.outbox.max_publish_rate)
+        topics = Topics(publish.topic_prefix, publish.thing)
+        self._publisher = Publisher(
+            storage,
+            self.transports,
+            rate=publish.outbox.max_publish_rate,
+            is_ours=lambda topic: self._keeps_all or topics.has(topic),
+        )
         self._config, self._storage = config, storage
 
     def is_same(self, config: Config) -> bool:

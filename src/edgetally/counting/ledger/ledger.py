@@ -254,6 +254,11 @@ class Ledger:
                 base, transport, limit, after, until, urgent=urgent, without=without
             )
 
+    def of_topic(self, transport: str, topic: str) -> list[int]:
+        """Return the ids of all messages that wait for a transport under a topic."""
+        with self._reading() as base:
+            return outbox.of_topic(base, transport, topic)
+
     def delivered(self, transport: str, ids: Iterable[int]) -> None:
         """Note what a transport delivered; ids that the outbox does not hold are no error."""
         with self.transaction(lasting=False) as entry:

@@ -115,6 +115,16 @@ def pending(
     return [OutboxMessage(*row) for row in heapq.merge(*found)][:limit]
 
 
+def of_topic(base: sqlite3.Connection, transport: str, topic: str) -> list[int]:
+    """Return the ids of all messages that wait for a transport under a topic."""
+    rows = base.execute(
+        "SELECT outbox.id FROM undelivered JOIN outbox ON outbox.id = message "
+        "WHERE transport = (SELECT id FROM transports WHERE name = ?) AND topic = ? ORDER BY 1",
+        (transport, topic),
+    )
+    return [number for (number,) in rows]
+
+
 def delivered(base: sqlite3.Connection, transport: str, ids: Iterable[int]) -> None:
     """Forget messages that a transport delivered; ids that are not there are no error."""
     base.executemany(

@@ -144,6 +144,10 @@ class Storage:
             )
         )
 
+    def of_topic(self, transport: str, topic: str) -> list[int]:
+        """Return the ids of all messages that wait for a transport under a topic."""
+        return self._do(lambda ledger: ledger.of_topic(transport, topic))
+
     def delivered(self, transport: str, ids: Iterable[int]) -> None:
         """Note what a transport delivered; ids that the outbox does not hold are no error."""
         done = tuple(ids)
