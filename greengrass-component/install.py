@@ -205,8 +205,8 @@ def _fill(archive: zipfile.ZipFile, about: dict[str, Any], folder: Path) -> None
         remedy = "build the component with --wheelhouse" if not index else "build it anew"
         lock = ["--require-hashes", "-r", str(unpacked / _LOCK)]
         _run([*pip, *index, *lock], unpacked, "the packages can't be installed", remedy)
-        own = str(unpacked / about["wheel"])
-        _run([*pip, "--isolated", "--no-index", own], unpacked, "edgetally can't be installed", "build it anew")
+        own = ["--isolated", "--no-index", str(unpacked / about["wheel"])]
+        _run([*pip, *own], unpacked, "edgetally can't be installed", "build it anew")
         for packages in folder.glob("lib/python*/site-packages"):
             (packages / _GUARD).write_text(_NO_BYTECODE_OF_ROOT, encoding="utf-8")
         python = str(folder / "bin" / "python")

@@ -46,6 +46,7 @@ def recipe(name: str = ONE, version: str = "1.0.0", **parts: Any) -> dict[str, A
         "aws.greengrass.ipc.mqttproxy",
         "aws.greengrass.SecretManager",
         "aws.greengrass.ShadowManager",
+        "aws.greengrass.ipc.componentmetric",
     )
     access = dict.fromkeys(services, policy)
     defaults = {"accessControl": access, **parts.get("defaults", {})}

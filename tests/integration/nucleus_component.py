@@ -24,6 +24,18 @@ _ALL = {
             "resources": ["edgetally/#"],
         }
     },
+    "aws.greengrass.ShadowManager": {
+        f"{NAME}:shadow": {
+            "operations": ["aws.greengrass#UpdateThingShadow"],
+            "resources": ["$aws/things/*/shadow/name/edgetally"],
+        }
+    },
+    "aws.greengrass.ipc.componentmetric": {
+        f"{NAME}:metrics": {
+            "operations": ["aws.greengrass#PutComponentMetric"],
+            "resources": ["*"],
+        }
+    },
 }
 QUICK = Patience(
     answer=2.0,
@@ -60,6 +72,7 @@ def link_to(nucleus: Nucleus, patience: Patience = QUICK) -> NucleusLink:
         socket=nucleus.socket,
         token=nucleus.token_for(NAME),
         patience=patience,
+        keys=("model", "cameras", "cameraParts"),
     )
 
 

@@ -147,6 +147,27 @@ def test_each_trouble_is_a_command(tmp_path: Path, line: str) -> None:
         assert obey(nucleus, line) == f"done: {line}"
 
 
+def test_a_secret_is_given_by_a_line_that_does_not_tell_it(run: Any) -> None:
+    nucleus = run("--serve-only", "--as", "java")
+    token = nucleus.wait("export SVCUID=").partition("=")[2]
+    socket = nucleus.wait("export AWS_GG").partition("=")[2]
+    arn = "arn:one"
+    nucleus.say("secret arn:one 'me:a \"password\"'")
+    assert nucleus.wait("done: ") == "done: secret arn:one"
+    client = GreengrassCoreIPCClientV2(
+        client=connect(ipc_socket=socket, authtoken=token, timeout=WAIT)
+    )
+    found = client.get_secret_value(secret_id=arn).secret_value.secret_string
+    assert found == 'me:a "password"'
+    assert nucleus.end() == 0
+    assert not any("password" in line for line in nucleus.lines)
+
+
+def test_lite_is_given_no_secret(run: Any) -> None:
+    nucleus = run("--serve-only", "--do", "secret arn:one me:password")
+    nucleus.wait("not done: lite has no secrets; start it with --as java")
+
+
 def test_a_client_of_ones_own_connects_with_what_it_prints(run: Any) -> None:
     nucleus = run("--serve-only", "--as", "java", run="echo never")
     token = nucleus.wait("export SVCUID=").partition("=")[2]
@@ -185,8 +206,14 @@ def test_updates_are_merged_before_a_component_starts(run: Any, tmp_path: Path) 
         (["--broker", "h", "--certificate", "c"], "--certificate and --private-key go together"),
         (["--broker", "h", "--root-ca", "missing.pem"], "missing.pem: no such file"),
         (["--root-ca", "ca.pem"], "--root-ca, --certificate and --private-key go with --broker"),
-        (["--merge", "missing.yaml"], "missing.yaml: can't be read"),
-        (["--recipe", "missing.json"], "missing.json: can't be read"),
+        (
+            ["--merge", "missing.yaml"],
+            "missing.yaml: can't be read: No such file or directory",
+        ),
+        (
+            ["--recipe", "missing.json"],
+            "missing.json: can't be read: No such file or directory",
+        ),
         (["--user", "nobody-here"], "no user nobody-here on this machine"),
     ],
 )

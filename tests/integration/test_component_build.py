@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import stat
+import subprocess
+import sys
 import zipfile
 from typing import TYPE_CHECKING
 
@@ -17,7 +21,8 @@ from edgetally.component.built import built_components
 from edgetally.component.checkout import Checkout
 from edgetally.component.gdk import build_for_gdk
 from edgetally.component.names import COUNTER, MODEL
-from edgetally.component.target import Target
+from edgetally.component.target import SERVED_PYTHONS, Target
+from edgetally.component.wheel import build_wheel
 from edgetally.component.wheelhouse import requirements_for
 from edgetally.errors import EdgetallyError, InputError
 
@@ -61,6 +66,120 @@ def test_a_commit_gives_the_same_bytes_wherever_and_whenever_it_is_built(tmp_pat
     assert builds[0] == builds[1]
 
 
+_OTHER_GENERATOR = """
+import re
+import zipfile
+from pathlib import Path
+
+from setuptools import build_meta
+
+
+def build_wheel(folder, *more):
+    name = build_meta.build_wheel(folder, *more)
+    path = Path(folder) / name
+    with zipfile.ZipFile(path) as archive:
+        files = {each: archive.read(each) for each in archive.namelist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for each, content in reversed(files.items()):
+            if each.endswith("/WHEEL"):
+                content = re.sub(rb"Generator: .*", b"Generator: another (99.0)", content)
+            if each.endswith("/RECORD"):
+                content = b"\\r\\n".join(reversed(content.splitlines()))
+            archive.writestr(each, content)
+    return name
+"""
+
+
+def test_a_wheel_is_the_same_whatever_packed_it(small: Checkout, tmp_path: Path) -> None:
+    usual = build_wheel(small, tmp_path / "usual")
+    project = small.root / "pyproject.toml"
+    (small.root / "src" / "another.py").write_text(_OTHER_GENERATOR)
+    project.write_text(
+        project.read_text().replace(
+            'build-backend = "setuptools.build_meta"',
+            'build-backend = "another"\nbackend-path = ["src"]',
+        )
+    )
+    assert build_wheel(small, tmp_path / "other").read_bytes() == usual.read_bytes()
+    into = tmp_path / "installed"
+    command = [sys.executable, "-m", "pip", "install", "--no-deps", "--target", str(into)]
+    subprocess.run([*command, str(usual)], check=True)
+    assert (into / "edgetally" / "cli.py").is_file()
+
+
+@pytest.mark.parametrize(
+    ("file", "is_changed"),
+    [
+        ("src/edgetally/zone.py", True),
+        ("pyproject.toml", True),
+        ("greengrass-component/install.py", True),
+        ("greengrass-component/place_model.sh", True),
+        ("constraints/component.txt", True),
+        ("recipes/io.edgetally.Model.json", True),
+        ("greengrass-component/gdk-config.json", False),
+        ("greengrass-component/build/artifacts/a.zip", False),
+    ],
+)
+def test_a_change_of_what_goes_into_an_artifact_is_noticed(
+    tmp_path: Path, file: str, is_changed: bool
+) -> None:
+    root = commit_of(ROOT, tmp_path / "root")
+    assert not Checkout.at(root).is_changed
+    path = root / file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as stream:
+        stream.write("\n")
+    assert Checkout.at(root).is_changed is is_changed
+
+
+def test_a_build_may_be_read_by_all_whatever_the_umask(
+    small: Checkout, bundle: ModelBundle, tmp_path: Path
+) -> None:
+    project = small.root / "greengrass-component"
+    before = os.umask(0o077)
+    try:
+        build_model(small, tmp_path / "out" / "deeper", folder_of(bundle))
+        build_counter(small, tmp_path / "out" / "deeper")
+        build_for_gdk(small, project)
+    finally:
+        os.umask(before)
+    made = [tmp_path / "out", *(tmp_path / "out").rglob("*")]
+    made += [project / "greengrass-build", *(project / "greengrass-build").rglob("*")]
+    assert len([path for path in made if path.is_file()]) == 6
+    for path in made:
+        assert stat.S_IMODE(path.stat().st_mode) == (0o755 if path.is_dir() else 0o644), path
+
+
+@pytest.mark.parametrize("nowhere", ["/proc/x", "README.md", "/dev/null/x"])
+def test_a_folder_that_takes_nothing_is_named_in_one_line(
+    small: Checkout, bundle: ModelBundle, nowhere: str
+) -> None:
+    folder = small.root / nowhere
+    with pytest.raises(InputError, match=rf"^{folder}/.* can't be written: .*; give a folder"):
+        build_counter(small, folder)
+    with pytest.raises(InputError, match="can't be written"):
+        build_model(small, folder, folder_of(bundle))
+
+
+@pytest.mark.parametrize(
+    ("python", "remedy"),
+    [(SERVED_PYTHONS, "build the component with --python "), ((), "install Python 3.98 or 3.99,")],
+)
+def test_a_device_with_another_python_than_the_wheels_is_told_what_helps(
+    tmp_path: Path, python: tuple[str, ...], remedy: str
+) -> None:
+    artifact = tmp_path / "counter.zip"
+    about = {"pythons": ["3.98", "3.99"], "served": python, "platforms": ["x86_64"]}
+    with zipfile.ZipFile(artifact, "w") as archive:
+        archive.write(ROOT / "greengrass-component" / "launch.py", "__main__.py")
+        archive.writestr("component.json", json.dumps(about))
+    command = [sys.executable, str(artifact), str(tmp_path / "work")]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    (line,) = ended.stderr.splitlines()
+    assert remedy in line
+
+
 def test_the_counter_without_wheels_is_less_than_a_megabyte_and_is_complete(tmp_path: Path) -> None:
     built = build_counter(Checkout.at(ROOT), tmp_path)
     (artifact,) = built.artifacts
@@ -88,6 +207,7 @@ def test_with_wheels_each_platform_has_an_artifact_of_its_own(
         assert "wheels/greeting-1.0-py3-none-any.whl" in archive.namelist()
         about = json.loads(archive.read("component.json"))
     assert (about["pythons"], about["platforms"]) == (["3.11", "3.12"], ["x86_64"])
+    assert about["served"] == list(SERVED_PYTHONS)
     recipe = json.loads(built.recipe.read_text())
     assert [manifest["Artifacts"][0]["Uri"][-12:] for manifest in recipe["Manifests"]] == [
         "er-amd64.zip",
@@ -125,9 +245,20 @@ def test_a_models_component_holds_its_bundle_and_has_its_version(
     assert everything(tmp_path / "one") == everything(tmp_path / "two")
 
 
-def test_a_models_version_must_be_one_of_a_component(bundle: ModelBundle, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="'7' is no component version; give --version"):
-        build_model(Checkout.at(ROOT), tmp_path, folder_of(bundle), "7")
+@pytest.mark.parametrize(
+    "version", ["7", "1.2.3-..", "1.2.3-rc.01", "1.2.3-", "1.2.3+a..b", "01.2.3", "1.2.\u0663"]
+)
+def test_a_models_version_must_be_one_of_a_component(
+    bundle: ModelBundle, tmp_path: Path, version: str
+) -> None:
+    with pytest.raises(InputError, match="is no component version; give --version"):
+        build_model(Checkout.at(ROOT), tmp_path, folder_of(bundle), version)
+
+
+@pytest.mark.parametrize("version", ["1.2.3-rc.1+build.05", "0.0.0--", "1.2.3-0a.0"])
+def test_each_semantic_version_is_one(bundle: ModelBundle, tmp_path: Path, version: str) -> None:
+    built = build_model(Checkout.at(ROOT), tmp_path, folder_of(bundle), version)
+    jsonschema.validate(json.loads(built.recipe.read_text()), SCHEMA)
 
 
 @pytest.mark.parametrize("version", ["0.1.0", "NEXT_PATCH"])
@@ -170,6 +301,11 @@ def test_a_locks_lines_are_chosen_for_the_device_and_not_for_this_machine() -> N
         (["--model", "x", "--wheelhouse"], "leave --wheelhouse out"),
         (["--source", "/"], "is no checkout of edgetally"),
         (["--version", "1.0"], "is no component version"),
+        (["--gdk"], "leave --output out"),
+        (
+            ["--gdk", "--model", "x", "--version", "1.0.0"],
+            "leave --output and --model and --version out",
+        ),
     ],
 )
 def test_what_cannot_be_built_is_said_in_one_line(

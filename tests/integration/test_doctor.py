@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 import shutil
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +36,12 @@ pytest_plugins = ("mqtt_fixtures",)
 SOCKET = "AWS_GG_NUCLEUS_DOMAIN_SOCKET_FILEPATH_FOR_COMPONENT"
 SECRET = "a-secret-of-mine"  # noqa: S105 - of no one
 LOGIN = "Basic " + base64.b64encode(f"me:{SECRET}".encode()).decode()
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_before(caplog: pytest.LogCaptureFixture) -> None:
+    """The command turns the link's log off, in a process that ends with it."""
+    caplog.set_level(logging.getLogger("edgetally.greengrass").level, "edgetally.greengrass")
 
 
 def examined(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, list[str]]:
@@ -153,10 +160,30 @@ def test_a_deployments_file_is_examined_in_the_work_folder_as_the_component_woul
     assert [line[:5] for line in of(lines, "model")] == ["ok   ", "ok   "], lines
     assert of(lines, "storage")[0].startswith("ok     storage: state, ")
     (tmp_path / "dock.yaml").write_text("cameras: [{name: dock, source: 'test:', fsp: 1}]")
-    with pytest.raises(SystemExit) as ended:
-        main(["doctor", "--greengrass", "--config", str(tmp_path / "dock.yaml")])
-    assert ended.value.code == 2
-    assert "unknown key cameras[0].fsp" in capsys.readouterr().err
+    status, lines = examined(capsys, "--greengrass", "--config", tmp_path / "dock.yaml")
+    assert status == 1
+    (mistake,) = of(lines, "configuration")
+    assert "unknown key cameras[0].fsp" in mistake
+    assert of(lines, "storage")[0].startswith("ok     storage: state, ")
+
+
+def test_a_configuration_that_is_wrong_is_a_finding_beside_those_that_need_none(
+    tmp_path: Path, bundle: ModelBundle, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = write(tmp_path, bundle, camras=[])
+    status, lines = examined(capsys, "--config", config)
+    assert status == 1
+    (mistake,) = of(lines, "configuration")
+    expected = f"wrong  configuration: {config}: unknown key camras; did you mean 'cameras'?"
+    assert mistake == expected
+    for subject in ("Python", "engine", "clock", f"storage: {tmp_path / 'state'}, "):
+        assert any(line[7:].startswith(subject) for line in lines), lines
+    assert not of(lines, "model")
+    config.write_text("cameras: [")
+    (mistake,) = of(examined(capsys, "--config", config)[1], "configuration")
+    assert mistake.startswith(f"wrong  configuration: {config} line 1: ")
+    (missing,) = of(examined(capsys, "--config", tmp_path / "none")[1], "configuration")
+    assert "No such file or directory" in missing
 
 
 def test_each_thing_that_would_fail_has_its_line_and_the_rest_is_still_looked_at(
@@ -276,4 +303,8 @@ def test_a_nucleus_that_is_asked_for_and_not_here_is_found(
     config = write(tmp_path, bundle, publish={"transports": [{"type": "greengrass"}]})
     status, lines = examined(capsys, "--config", config)
     assert status == 1
-    assert any(line.startswith("wrong  nucleus: none is here") for line in lines), lines
+    (line,) = of(lines, "nucleus")
+    assert line.startswith(
+        "wrong  nucleus: none is here (looked at /greengrass/v2/ipc.socket and "
+        "/var/lib/greengrass/gg-ipc.socket), and the configuration publishes through it"
+    )

@@ -208,7 +208,7 @@ def test_what_is_denied_is_told_once_with_the_policy_that_allows_it(
             link.publish_local(TOPIC, b"1").result(5)
     told = [record.message for record in caplog.records if "denies" in record.message]
     assert len(told) == 1
-    assert "set interpolateComponentConfiguration of aws.greengrass.Nucleus to true" in told[0]
+    assert "interpolateComponentConfiguration" not in told[0]  # which lite needs not
     assert '"aws.greengrass#PublishToTopic"' in told[0]
     assert f'"resources": [\n          "{TOPIC}"' in told[0]
     link.publish_local(REQUEST, b"1").result(5)
@@ -389,7 +389,80 @@ def test_the_loopback_moves_with_its_topic(nucleus: Nucleus, link: NucleusLink) 
         nucleus.wait(lambda: nucleus.published and nucleus.published[-1].topic == topic)  # noqa: B023
 
 
-def test_a_java_nucleus_does_as_well(tmp_path: Path) -> None:
+def test_a_configuration_that_is_too_large_for_one_answer_is_read_in_parts(
+    nucleus: Nucleus, link: NucleusLink
+) -> None:
+    """The policies alone may fill an answer of nucleus lite."""
+    lengthy = {f"note {number}": {"policyDescription": "long " * 50} for number in range(40)}
+    nucleus.configure(NAME, {"accessControl": {"notes": lengthy}, "cameras": [{"name": "dock"}]})
+    assert link.configuration() == {"model": {"path": "a"}, "cameras": [{"name": "dock"}]}
+
+
+def test_a_configuration_that_can_not_be_read_in_parts_either_is_an_error(
+    nucleus: Nucleus, link: NucleusLink
+) -> None:
+    nucleus.configure(NAME, {"cameraParts": {str(number): "dock" * 100 for number in range(40)}})
+    with pytest.raises(EdgetallyError, match="greengrass fails at GetConfiguration cameraParts"):
+        link.configuration()
+
+
+def test_what_is_denied_while_we_are_being_stopped_is_one_line(
+    nucleus: Nucleus, link: NucleusLink, caplog: pytest.LogCaptureFixture
+) -> None:
+    nucleus.deny("PublishToTopic")
+    link.expect_end()
+    for topic in (TOPIC, REQUEST):
+        with pytest.raises(DeniedError):
+            link.publish_local(topic, b"1").result(5)
+    (line,) = [record.getMessage() for record in caplog.records if "denies" in record.message]
+    assert line.startswith("the nucleus takes no more from us")
+
+
+def test_what_was_denied_is_tried_again_at_once_when_the_configuration_changes(
+    nucleus: Nucleus, link: NucleusLink
+) -> None:
+    link.patience = replace(QUICK, denied=600.0)
+    link._hearing._patience = link.patience
+    nucleus.deny("SubscribeToTopic", REQUEST)
+    asked, again = link.subscribe_local(REQUEST, ears := Ears()), ready(link)
+    with pytest.raises(DeniedError):
+        asked.made.result(5)
+    link.configuration()
+    link.watch_configuration(lambda: None)
+    nucleus.allow("SubscribeToTopic", REQUEST)
+    nucleus.configure(NAME, {"accessControl": {"more": {"a": "b"}}})
+    again.get(timeout=5)
+    heard_anew(nucleus, ears, REQUEST)
+
+
+def test_a_java_nucleus_that_is_offline_does_all_that_needs_no_cloud(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It answers a subscription at AWS IoT Core once it is online for the first time."""
+    with Nucleus(tmp_path / "nucleus", [recipe({"a": 1})], kind=JAVA) as nucleus:
+        nucleus.lose_cloud()
+        link = link_to(nucleus, replace(QUICK, answer=0.5))
+        link.open(5)
+        link.loop_back(LOOPBACK)
+        cloud, local = Ears(), Ears()
+        asked = link.subscribe_cloud(REQUEST, cloud)
+        link.subscribe_local(REQUEST, local).made.result(5)
+        wait_until(lambda: "is the device online?" in caplog.text, "nobody says so")
+        nucleus.publish_local(REQUEST, b"1")
+        assert local.get(timeout=5) == (REQUEST, b"1")
+        link.publish_local(TOPIC, b"1").result(5)
+        assert link.configuration() == {"a": 1}
+        assert link.problem is None
+        assert not asked.made.done()
+        assert "connection lost" not in caplog.text
+        nucleus.find_cloud()
+        asked.made.result(5)
+        nucleus.publish_from_cloud(REQUEST, b"2")
+        assert cloud.get(timeout=5) == (REQUEST, b"2")
+        link.close()
+
+
+def test_a_java_nucleus_does_as_well(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with Nucleus(tmp_path / "nucleus", [recipe({"a": 1})], kind=JAVA) as nucleus:
         link = link_to(nucleus)
         link.open(5)
@@ -397,6 +470,10 @@ def test_a_java_nucleus_does_as_well(tmp_path: Path) -> None:
         link.subscribe_local(REQUEST, ears).made.result(5)
         link.subscribe_cloud(TOPIC, ears).made.result(5)
         assert link.configuration() == {"a": 1}
+        nucleus.deny("PublishToTopic", TOPIC)
+        with pytest.raises(DeniedError):
+            link.publish_local(TOPIC, b"1").result(5)
+        assert "set interpolateComponentConfiguration of aws.greengrass.Nucleus" in caplog.text
         link.update_state("RUNNING")
         link.publish_cloud(TOPIC, b"1").result(5)
         assert ears.get(timeout=5) == (TOPIC, b"1")

@@ -134,6 +134,14 @@ class Device:
     def in_use(self) -> str:
         return ModelBundle.load(self.work / "in-use").version
 
+    def links(self) -> dict[str, str]:
+        """The version that each link leads to."""
+        return {
+            link.name: ModelBundle.load(link).version
+            for link in self.work.iterdir()
+            if link.is_symlink()
+        }
+
 
 class Log(logging.Handler):
     """What the service says, and waiting until it says something."""
@@ -235,6 +243,30 @@ def test_a_model_that_finds_nothing_is_refused_and_health_says_why(
     assert "it finds 0 of " in candidate["reason"]
     assert "model.canary.minAgreement asks for 80%" in candidate["reason"]
     assert candidate["reason"] in told["stateReason"]
+
+
+def test_refused_models_leave_the_way_back_to_the_one_before_the_one_in_use(
+    device: Device, log: Log
+) -> None:
+    def deploy() -> None:
+        device.place(device.version("2.0"))
+        log.wait_for("boxes 2.0 takes the place of boxes 1.0")
+        for version in ("3.0", "4.0"):
+            device.place(device.version(version, classes=("crate", version)))
+            log.wait_for(f"model boxes {version} is not taken")
+
+    device.actions[AT], device.until = deploy, AT + 10
+    device.count(line_classes=["blue box"])
+    refused = {"current": "4.0", "in-use": "2.0", "previous": "1.0"}
+    assert device.links() == refused
+    assert len(list((device.work / "models").iterdir())) == 3
+
+    # As if it had been killed between the one link and the other.
+    (device.work / "next").symlink_to((device.work / "in-use").readlink())
+    (device.work / "next").replace(device.work / "previous")
+    device.actions[5], device.until = lambda: None, 10
+    device.count(line_classes=["blue box"])
+    assert device.links() == refused
 
 
 def test_a_slower_model_is_refused_and_not_begun_with(

@@ -26,7 +26,7 @@ ROOT = "edgetally/dock-1"
 _PUBLISHER = shutil.which("mosquitto_pub") or "mosquitto_pub"
 
 
-def test_a_message_brings_the_model_before_back_while_the_camera_goes_on(
+def test_a_message_brings_the_model_before_back_though_another_was_refused_since(
     tmp_path: Path,
     bundle: ModelBundle,
     broker: MosquittoBroker,
@@ -36,10 +36,11 @@ def test_a_message_brings_the_model_before_back_while_the_camera_goes_on(
 ) -> None:
     work = tmp_path / "work"
 
-    def place(version: str) -> None:
+    def place(version: str, **changes: object) -> None:
         folder = tmp_path / version
         shutil.copytree(bundle.folder, folder)
-        ModelBundle.load(folder).model_copy(update={"version": version}).write(folder)
+        update = {"version": version, **changes}
+        ModelBundle.load(folder).model_copy(update=update).write(folder)
         subprocess.run(["/bin/sh", PLACE, folder, work], check=True)
 
     def heard(topic: str) -> list[dict[str, Any]]:
@@ -52,6 +53,10 @@ def test_a_message_brings_the_model_before_back_while_the_camera_goes_on(
         pairs = zip(seen, ["", *seen], strict=False)
         return [version for version, before in pairs if version != before]
 
+    def refused() -> list[str]:
+        candidates = [body.get("candidate") or {} for body in heard(f"{ROOT}/health")[-1:]]
+        return [each["model"]["version"] for each in candidates if each.get("state") == "refused"]
+
     place("1.0")
     config = {
         "model": {
@@ -59,7 +64,20 @@ def test_a_message_brings_the_model_before_back_while_the_camera_goes_on(
             "scoreThreshold": 0.4,
             "canary": {"wait": 0, "maxSlowdown": 1000},
         },
-        "cameras": [{"name": "yard", "source": "test:320x240", "fps": 2}],
+        "cameras": [
+            {
+                "name": "yard",
+                "source": "test:320x240",
+                "fps": 2,
+                "zones": [
+                    {
+                        "name": "all",
+                        "polygon": [[0, 0], [1, 0], [1, 1], [0, 1]],
+                        "classes": bundle.classes[:1],
+                    }
+                ],
+            }
+        ],
         "publish": {
             "thing": "dock-1",
             "detections": {"mode": "every", "minInterval": 0},
@@ -83,6 +101,8 @@ def test_a_message_brings_the_model_before_back_while_the_camera_goes_on(
         wait_until(lambda: versions() == ["1.0"], "no frame came", 2 * WAIT)
         place("2.0")
         wait_until(lambda: versions() == ["1.0", "2.0"], "no other model came", 2 * WAIT)
+        place("3.0", classes=tuple(f"other {name}" for name in bundle.classes))
+        wait_until(lambda: refused() == ["3.0"], "it was not refused", 2 * WAIT)
         request = json.dumps({"requestId": "m-1", "model": "previous"})
         door = ("-h", broker.address, "-p", str(broker.open_port))
         asked = ("-q", "1", "-t", f"{ROOT}/model/set", "-m", request)

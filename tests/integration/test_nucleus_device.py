@@ -115,6 +115,27 @@ def test_a_user_who_can_not_reach_the_folder_is_refused(start: Start, tmp_path: 
         start(recipe(), user="nobody").deploy()
 
 
+SAYING_ERRORED = """
+import os, time
+from awsiot.greengrasscoreipc.clientv2 import GreengrassCoreIPCClientV2
+GreengrassCoreIPCClientV2().update_state(state="ERRORED")
+while True:
+    time.sleep(1)
+"""
+
+
+def test_the_java_nucleus_starts_who_is_errored_again_and_gives_it_up(
+    start: Start, tmp_path: Path
+) -> None:
+    (tmp_path / "errored.py").write_text(SAYING_ERRORED)
+    run = f"exec {sys.executable} {tmp_path / 'errored.py'}"
+    nucleus = start(recipe(run=run), patience=QUICK, kind=JAVA)
+    nucleus.deploy()
+    nucleus.wait(lambda: (ONE, "BROKEN") in nucleus.states)
+    assert [state for _, state in nucleus.states] == [*["ERRORED"] * 3, "BROKEN"]
+    assert nucleus.pid_of(ONE) is None
+
+
 def test_a_component_that_fails_three_times_is_broken(start: Start) -> None:
     nucleus = start(recipe(run="echo token $SVCUID; exit 3"), patience=QUICK)
     nucleus.deploy()

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from awscrt.exceptions import AwsCrtError  # type: ignore[import-untyped]
-from awsiot.eventstreamrpc import AccessDeniedError  # type: ignore[import-untyped]
+from awsiot.eventstreamrpc import (  # type: ignore[import-untyped]
+    AccessDeniedError,
+    StreamClosedError,
+)
 from awsiot.greengrasscoreipc.model import (  # type: ignore[import-untyped]
     ConfigurationValidityReport,
     ConfigurationValidityStatus,
+    ConflictError,
     InvalidArgumentsError,
     Metric,
     ResourceNotFoundError,
@@ -112,6 +117,25 @@ def test_what_goes_to_iot_core_comes_back_from_there(nucleus: Nucleus) -> None:
     assert [(one.topic, one.payload, one.qos, one.sender) for one in nucleus.sent] == [
         ("a/b", b"\x00\xff", 1, ONE)
     ]
+
+
+@pytest.mark.parametrize("value", [{"long": "a" * 1023}, {"list": {"a": 1}}, {"map": 1}])
+def test_lite_refuses_a_value_that_is_long_or_of_another_kind(
+    nucleus: Nucleus, value: dict[str, Any]
+) -> None:
+    client = client_of(nucleus)
+    before = {"long": "a" * 1022, "list": [1], "map": {"a": 1}}
+    nucleus.configure(ONE, before)
+    if nucleus.core.kind == LITE:
+        with pytest.raises(ServiceError):
+            client.update_configuration(key_path=[], timestamp=_now(), value_to_merge=value)
+        with pytest.raises(EdgetallyError, match=r"Json encode failed|can't become"):
+            nucleus.configure(ONE, value)
+    else:
+        nucleus.configure(ONE, value)
+    whole = client.get_configuration().value
+    expected = before if nucleus.core.kind == LITE else before | value
+    assert {key: whole[key] for key in before} == expected
 
 
 def test_a_map_comes_as_it_is_and_a_leaf_by_its_name(nucleus: Nucleus) -> None:
@@ -257,12 +281,97 @@ def test_lite_offers_nothing_optional_and_says_so_without_a_word(
 
 
 def test_the_java_nucleus_offers_secrets_metrics_and_shadows(start: Callable[..., Nucleus]) -> None:
-    nucleus = start(kind=JAVA)
+    nucleus = start(kind=replace(JAVA, metrics_of_all=True))
     nucleus.give_secret(CAMERA, PASSWORD)
     secret, _, _, shadow, _ = [call() for call in _optional(client_of(nucleus))]
     assert secret.secret_value.secret_string == PASSWORD
     assert b'"a": 1' in shadow.payload
     assert [(metric["name"], metric["value"]) for metric in nucleus.metrics] == [("m", 1.0)]
+
+
+def _put(client: Any, name: str = "m", unit: str = "Count", value: float = 1.0) -> None:
+    client.put_component_metric(metrics=[Metric(name=name, unit=unit, value=value)])
+
+
+def _update(
+    client: Any, state: Any, thing: str = "dock-1", name: str = "s", version: int | None = None
+) -> None:
+    document = {"state": state} | ({} if version is None else {"version": version})
+    payload = json.dumps(document, ensure_ascii=False).encode()
+    client.update_thing_shadow(thing_name=thing, shadow_name=name, payload=payload)
+
+
+def test_the_java_nucleus_takes_metrics_of_components_of_aws_alone(
+    start: Callable[..., Nucleus],
+) -> None:
+    nucleus = start(recipe(), recipe("aws.example.One"), kind=JAVA)
+    with pytest.raises(UnauthorizedError):
+        _put(client_of(nucleus))
+    _put(client_of(nucleus, "aws.example.One"), unit="bytes per_second")
+    assert [metric["name"] for metric in nucleus.metrics] == ["m"]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"name": ""}, {"name": "é" * 17}, {"unit": "Pieces"}, {"unit": ""}, {"value": -1.0}],
+)
+def test_a_metric_that_the_java_nucleus_finds_wrong_is_refused(
+    start: Callable[..., Nucleus], wrong: dict[str, Any]
+) -> None:
+    client = client_of(start(kind=replace(JAVA, metrics_of_all=True)))
+    _put(client, name="é" * 16)
+    with pytest.raises(InvalidArgumentsError):
+        _put(client, **wrong)
+
+
+def test_an_update_of_a_shadow_merges_objects_and_replaces_lists(
+    start: Callable[..., Nucleus],
+) -> None:
+    nucleus = start(kind=JAVA)
+    client = client_of(nucleus)
+    _update(client, {"reported": {"a": 1, "in": {"x": 1, "y": 2}, "list": [1, 2, 3]}})
+    _update(client, {"reported": {"a": None, "in": {"x": None}, "list": [4]}})
+    found = nucleus.shadow("s")
+    assert found is not None
+    assert found["state"]["reported"] == {"in": {"y": 2}, "list": [4]}
+    assert found["version"] == 2
+    with pytest.raises(ConflictError):
+        _update(client, {"reported": {}}, version=1)
+    _update(client, {"reported": None}, version=2)
+    emptied = nucleus.shadow("s")
+    assert emptied is not None
+    assert emptied["state"] == {}
+
+
+@pytest.mark.parametrize(
+    ("state", "names"),
+    [
+        ({"reported": {"a": "x" * 8200}}, {}),
+        ({"reported": [1]}, {}),
+        ({"told": {}}, {}),
+        ([], {}),
+        ({"reported": {"a": {"a": {"a": {"a": {"a": {}}}}}}}, {}),
+        ({"reported": {}}, {"thing": "dock/1"}),
+        ({"reported": {}}, {"thing": "d" * 129}),
+        ({"reported": {}}, {"thing": ""}),
+        ({"reported": {}}, {"name": "s" * 65}),
+        ({"reported": {}}, {"name": "s s"}),
+    ],
+)
+def test_a_shadow_that_the_java_nucleus_finds_wrong_is_refused(
+    start: Callable[..., Nucleus], state: Any, names: dict[str, Any]
+) -> None:
+    client = client_of(start(kind=JAVA))
+    with pytest.raises(InvalidArgumentsError):
+        _update(client, state, **names)
+
+
+def test_a_java_nucleus_without_the_shadow_manager_ends_the_stream(
+    start: Callable[..., Nucleus],
+) -> None:
+    client = client_of(start(kind=replace(JAVA, has_shadows=False)))
+    with pytest.raises(StreamClosedError):
+        _update(client, {"reported": {}})
 
 
 def test_the_java_nucleus_says_what_is_wrong(start: Callable[..., Nucleus]) -> None:

@@ -131,6 +131,20 @@ def test_with_the_cloud_away_a_publish_fails_at_once_and_subscriptions_come_back
     assert heard.next().message.payload == b"2"
 
 
+def test_the_java_nucleus_keeps_what_is_published_while_the_cloud_is_away(start: Start) -> None:
+    nucleus = start(kind=JAVA)
+    client, heard = client_of(nucleus), Heard()
+    nucleus.lose_cloud()
+    asked = client.subscribe_to_iot_core_async(topic_name="t", qos="1", **heard.handlers)
+    client.publish_to_iot_core(topic_name="t", qos="1", payload=b"kept")
+    assert not asked[0].done()
+    assert not nucleus.sent
+    nucleus.find_cloud()
+    asked[0].result(5)
+    client.publish_to_iot_core(topic_name="t", qos="1", payload=b"2")
+    nucleus.wait(lambda: [message.payload for message in nucleus.sent] == [b"kept", b"2"])
+
+
 def test_publishes_that_were_accepted_can_be_lost(start: Start) -> None:
     nucleus = start()
     client, heard = client_of(nucleus), Heard()

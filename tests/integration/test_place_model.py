@@ -33,9 +33,9 @@ PATH=$REAL_PATH exec "${0##*/}" "$@"
 
 @pytest.fixture
 def versions(bundle: ModelBundle, tmp_path: Path) -> list[Path]:
-    """Three versions of one model."""
+    """Four versions of one model."""
     folders = []
-    for number in (1, 2, 3):
+    for number in (1, 2, 3, 4):
         folder = tmp_path / f"artifact-{number}"
         shutil.copytree(bundle.file("onnx").parent, folder)
         ModelBundle.load(folder).model_copy(update={"version": f"{number}.0"}).write(folder)
@@ -118,8 +118,8 @@ def test_the_model_before_stays_to_go_back_to_and_older_ones_go(
 ) -> None:
     for version in versions:
         place(version, work)
-    assert version_at(work / "current") == "3.0"
-    assert version_at(work / "previous") == "2.0"
+    assert version_at(work / "current") == "4.0"
+    assert version_at(work / "previous") == "3.0"
     assert len(list((work / "models").iterdir())) == 2
 
 
@@ -132,17 +132,46 @@ def test_the_link_goes_back_where_the_version_before_is_deployed_again(
     assert version_at(work / "previous") == "2.0"
 
 
-def test_what_a_running_service_uses_is_kept_and_is_what_one_goes_back_to(
-    versions: list[Path], work: Path
-) -> None:
+def use(work: Path) -> None:
+    """Take what was deployed last, as a running service tells it."""
+    for name, folder in (("previous", work / "in-use"), ("in-use", work / "current")):
+        if folder.is_symlink():
+            (work / "next").symlink_to(folder.readlink())
+            (work / "next").replace(work / name)
+
+
+def test_what_a_running_service_uses_is_kept(versions: list[Path], work: Path) -> None:
     """The second version was refused by the service, which stayed with the first."""
     place(versions[0], work)
-    (work / "in-use").symlink_to((work / "current").readlink())
+    use(work)
     place(versions[1], work)
     place(versions[2], work)
     assert version_at(work / "in-use") == "1.0"
-    assert version_at(work / "previous") == "1.0"
     assert version_at(work / "current") == "3.0"
+    assert not (work / "previous").is_symlink()
+    assert len(list((work / "models").iterdir())) == 2
+
+
+def test_the_model_before_the_one_in_use_stays_until_a_new_one_is_in_use(
+    versions: list[Path], work: Path
+) -> None:
+    """The third version is refused, and so is the fourth."""
+    for version in versions[:2]:
+        place(version, work)
+        use(work)
+    for version in versions[2:]:
+        place(version, work)
+        assert version_at(work / "current") == ModelBundle.load(version).version
+        assert version_at(work / "in-use") == "2.0"
+        assert version_at(work / "previous") == "1.0"
+        assert len(list((work / "models").iterdir())) == 3
+    use(work)
+    place(versions[2], work)
+    assert version_at(work / "in-use") == "4.0"
+    assert version_at(work / "previous") == "2.0"
+    assert len(list((work / "models").iterdir())) == 3
+    place(versions[3], work)
+    assert version_at(work / "previous") == "2.0"
     assert len(list((work / "models").iterdir())) == 2
 
 
@@ -207,6 +236,30 @@ def test_whenever_it_is_killed_a_model_is_in_place_and_the_next_run_repairs(
         assert version_at(work / "previous") == "2.0"
         assert sorted(path.name for path in work.iterdir()) == ["current", "models", "previous"]
         assert len(list((work / "models").iterdir())) == 2
+    assert kill_at > 10  # it was killed at each of its steps
+
+
+def test_whenever_it_is_killed_what_is_in_use_and_the_one_before_stay(
+    versions: list[Path], work: Path, killed_run: Callable[[Path, Path, int], bool]
+) -> None:
+    before = work.with_name("before")
+    for version in versions[:2]:
+        place(version, before)
+        use(before)
+    place(versions[2], before)
+    kill_at = 0
+    is_killed = True
+    while is_killed:
+        kill_at += 1
+        shutil.rmtree(work, ignore_errors=True)
+        shutil.copytree(before, work, symlinks=True)
+        is_killed = killed_run(versions[3], work, kill_at)
+        assert version_at(work / "current") in {"3.0", "4.0"}
+        for _ in "now", "repaired":
+            assert version_at(work / "in-use") == "2.0"
+            assert version_at(work / "previous") == "1.0"
+            place(versions[3], work)
+        assert len(list((work / "models").iterdir())) == 3
     assert kill_at > 10  # it was killed at each of its steps
 
 

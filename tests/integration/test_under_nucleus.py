@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import sqlite3
@@ -22,8 +23,10 @@ from test_cli_run import RUN
 from test_service_engine import ScriptedEngine, answer
 from test_service_reconfigured import DOOR, camera
 
+from edgetally.component.nucleus_lite import fitting
+from edgetally.config.camera_parts import in_parts
 from edgetally.errors import EdgetallyError
-from edgetally.nucleus import JAVA, LITE, Kind, Nucleus
+from edgetally.nucleus import JAVA, LITE, Kind, Nucleus, Patience
 from edgetally.service.under_nucleus import UnderNucleus
 
 if TYPE_CHECKING:
@@ -59,6 +62,11 @@ class Told:
             return told.get("state") == state and fits
 
         wait_until(is_told, f"{state} ({reason}) is not told, but {self.newest()}", 60)
+
+    def count(self, state: str) -> int:
+        """Return how many health messages said so."""
+        bodies = [each.payload for each in self.nucleus.published if each.topic == HEALTH]
+        return sum(json.loads(body)["state"] == state for body in bodies)
 
     def is_told_to_be(self, *states: str) -> None:
         """Wait for all the states that the component told the nucleus."""
@@ -129,12 +137,37 @@ def model(bundle: ModelBundle, **changes: Any) -> dict[str, Any]:
 
 
 def test_it_waits_for_cameras_and_takes_them_as_text(bundle: ModelBundle, tmp_path: Path) -> None:
-    with running(tmp_path, {"model": model(bundle), "cameras": {}}) as device:
+    with running(tmp_path, {"model": model(bundle), "cameras": []}) as device:
         device.tells("starting", "no cameras configured")
         device.nucleus.configure(NAME, {"cameras": [camera("dock", fps="4", watch="false")]})
         device.tells("running")
         device.is_told_to_be("RUNNING")
         assert set(device.newest()["cameras"]) == {"dock"}
+
+
+def test_cameras_come_as_a_list_or_in_parts_as_often_as_they_change(
+    bundle: ModelBundle, tmp_path: Path
+) -> None:
+    cameras = [camera(f"dock-{number}", lines=[DOOR]) for number in range(12)]
+    many = fitting({"cameras": cameras})
+    assert "cameraParts" in many
+    with running(tmp_path, {"model": model(bundle), **many}) as device:
+
+        def has(count: int) -> None:
+            names = {each["name"] for each in cameras[:count]}
+            wait_until(
+                lambda: set(device.newest().get("cameras", {})) == names,
+                f"not {names}, but {device.newest()}",
+                60,
+            )
+
+        has(12)
+        device.nucleus.configure(NAME, {"cameras": cameras[:1]})
+        has(1)
+        device.nucleus.configure(NAME, many)
+        has(12)
+        device.nucleus.configure(NAME, {"cameras": json.dumps(cameras[:2])})
+        has(2)
 
 
 def test_a_change_is_taken_live_and_a_wrong_one_refused_with_the_reason(
@@ -193,6 +226,31 @@ def test_it_ends_in_time_while_the_nucleus_is_frozen(bundle: ModelBundle, tmp_pa
         device.thread.join(10)
         assert time.monotonic() - began < 5
         device.nucleus.thaw()
+
+
+@pytest.mark.parametrize(("kind", "started"), [(JAVA, 2), (LITE, 1)])
+def test_errored_is_told_and_no_nucleus_gives_us_up_for_it(
+    tmp_path: Path, kind: Kind, started: int
+) -> None:
+    """A Java nucleus starts us again each time, and not any more the third time."""
+    through = [{"type": "greengrass", "iotCore": False}]
+    publish = {"transports": through, "health": {"heartbeat": 0.2}}
+    wrong = recipe({"requests": {"maxRate": "fast"}, "publish": publish})
+    wrong["Manifests"][0]["Lifecycle"] = {"run": f"exec {shlex.join(map(str, RUN))} --greengrass"}
+    patience = Patience(restart=0.01)
+    with Nucleus(
+        tmp_path / "nucleus", [wrong], thing="dock-1", kind=kind, patience=patience
+    ) as nucleus:
+        nucleus.deploy()
+        told = Told(nucleus)
+        for number in range(started):
+            wait_until(lambda: told.count("starting") > number, "it does not start", 60)  # noqa: B023
+        told.is_told_to_be("ERRORED")
+        last = told.count("starting")
+        wait_until(lambda: told.count("starting") > last + 5, "it does not go on", 60)
+        told.is_told_to_be("ERRORED")
+        lines = [line for line in nucleus.record.lines if f"{NAME}: started" in line]
+        assert len(lines) == started
 
 
 def test_an_engine_that_fails_for_good_is_told_and_started_again(
@@ -275,7 +333,11 @@ CAT = {"cameras": [camera("dock", lines=[DOOR | {"classes": ["cat"]}])]}
 @pytest.mark.parametrize(
     ("wrong", "words", "right"),
     [
-        ({"requests": {"maxRate": "fast"}}, "requests.maxRate: expected", {"requests": None}),
+        (
+            {"requests": {"maxRate": "fast"}},
+            "requests.maxRate: expected",
+            {"requests": {"maxRate": None}},
+        ),
         (CAT, "no class 'cat'", {"cameras": [camera("dock")]}),
     ],
 )
@@ -305,6 +367,25 @@ def test_a_start_with_a_wrong_configuration_counts_with_the_last_good_one(
             nucleus.configure(NAME, right | {"publish": {"health": {"heartbeat": 7}}})
             told.tells("running")
             wait_until(lambda: '"heartbeat": 7' in kept.read_text(), "it is not kept")
+
+
+def test_a_configuration_that_can_not_be_read_is_told_and_the_last_good_one_runs(
+    bundle: ModelBundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgetally.service.under_nucleus._LONG_UNREAD", 1.0)  # not 15 seconds
+    content = {"model": model(bundle), "cameras": [camera("dock")]}
+    with running(tmp_path, content) as device:
+        device.tells("running")
+    huge = in_parts(json.dumps([camera(f"dock-{number}") for number in range(300)]))
+    less = {"cameras": [camera("gate")], "cameraParts": dict.fromkeys(huge["cameraParts"], "")}
+    kept = tmp_path / "state"
+    with running(tmp_path / "huge", content | huge, kept_in=kept) as device:
+        device.tells("running", "the configuration can't be read: greengrass fails at GetConf")
+        device.nucleus.configure(NAME, less)
+        device.tells("running")
+        assert set(device.newest()["cameras"]) == {"gate"}
+    with running(tmp_path / "new", content | huge) as device:
+        device.tells("starting", "the configuration can't be read: greengrass fails at GetConf")
 
 
 def test_a_last_configuration_that_is_damaged_or_useless_is_as_good_as_none(

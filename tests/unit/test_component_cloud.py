@@ -14,7 +14,8 @@ import pytest
 from edgetally.cli import main
 from edgetally.component.built import built_components
 from edgetally.component.calls import PrintedCalls, RealCalls
-from edgetally.component.deploying import NUCLEUS, Deployment, Target, deploy, watch
+from edgetally.component.deploying import Deployment, Target, deploy, watch
+from edgetally.component.names import NUCLEUS
 from edgetally.component.publishing import publish
 from edgetally.errors import EdgetallyError, InputError
 
@@ -207,29 +208,66 @@ def test_a_deployment_keeps_what_else_the_target_has(build: Path, greengrass: An
     assert deploy(deployment, Target("group", "docks"), RealCalls()) == ("mine", arn)
 
 
+class Answering(PrintedCalls):
+    """Answers with a target's latest deployment; `asked`: the calls, with the last of each."""
+
+    def __init__(self, latest: dict[str, Any] | None = None) -> None:
+        super().__init__(print)
+        self.asked: dict[str, dict[str, Any]] = {}
+        self._answers: dict[str, dict[str, Any]] = {
+            "list_deployments": {"deployments": [{"deploymentId": "former"}]},
+            "get_deployment": latest or {},
+            "create_deployment": {"deploymentId": "mine"},
+            "list_core_devices": {"coreDevices": [{"coreDeviceThingName": "dock-1"}]},
+            "list_effective_deployments": effective("SUCCEEDED"),
+            "create_component_version": {"arn": "a", "status": {"componentState": "REQUESTED"}},
+            "describe_component": created("DEPLOYABLE"),
+        }
+
+    def make(self, service: str, operation: str, about: str, **given: Any) -> dict[str, Any]:
+        self.asked[operation] = given
+        return self._answers.get(operation, {})
+
+
+def test_what_else_the_latest_deployment_says_is_taken_over() -> None:
+    rollout = {"jobExecutionsRolloutConfig": {"maximumPerMinute": 5}}
+    policies = {
+        "failureHandlingPolicy": "DO_NOTHING",
+        "componentUpdatePolicy": {"action": "NOTIFY_COMPONENTS", "timeoutInSeconds": 120},
+        "configurationValidationPolicy": {"timeoutInSeconds": 90},
+    }
+    latest = {
+        "deploymentName": "dock software",
+        "iotJobConfiguration": rollout,
+        "deploymentPolicies": policies,
+        "parentTargetArn": GROUP_ARN,
+        "tags": {"team": "yard", "aws:cloudformation:stack-name": "theirs"},
+        "iotJobId": "job",
+        "components": {},
+    }
+    calls = Answering(latest)
+    deploy(Deployment({COUNTER: "0.1.0"}), Target("group", "docks"), calls)
+    assert calls.asked["create_deployment"] == {
+        "targetArn": "<thing group docks>",
+        "deploymentName": "dock software",
+        "iotJobConfiguration": rollout,
+        "deploymentPolicies": policies,
+        "parentTargetArn": GROUP_ARN,
+        "tags": {"team": "yard"},
+        "components": {COUNTER: {"componentVersion": "0.1.0"}},
+    }
+    deploy(Deployment({}, on_failure="rollback"), Target("group", "docks"), calls)
+    asked = calls.asked["create_deployment"]["deploymentPolicies"]
+    assert asked == policies | {"failureHandlingPolicy": "ROLLBACK"}
+
+
 def test_the_java_nucleus_is_told_to_fill_in_names_beside_what_it_was_told_before() -> None:
-    made: dict[str, Any] = {}
-
-    class Answering(PrintedCalls):
-        def make(self, service: str, operation: str, about: str, **given: Any) -> dict[str, Any]:
-            answers: dict[str, dict[str, Any]] = {
-                "list_deployments": {"deployments": [{"deploymentId": "former"}]},
-                "get_deployment": {
-                    "components": {
-                        NUCLEUS: {
-                            "componentVersion": "2.12.0",
-                            "configurationUpdate": {"merge": '{"logging": {"level": "DEBUG"}}'},
-                        }
-                    }
-                },
-            }
-            if operation == "create_deployment":
-                made.update(given)
-            return answers.get(operation, {})
-
+    told = {"merge": '{"logging": {"level": "DEBUG"}}'}
+    before = {"componentVersion": "2.12.0", "configurationUpdate": told}
+    calls = Answering({"components": {NUCLEUS: before}})
     versions = {COUNTER: "0.1.0", NUCLEUS: "2.14.0"}
-    deploy(Deployment(versions), Target("thing", "dock-1"), Answering(print))
-    nucleus = made["components"][NUCLEUS]
+    deploy(Deployment(versions), Target("thing", "dock-1"), calls)
+    nucleus = calls.asked["create_deployment"]["components"][NUCLEUS]
     assert nucleus["componentVersion"] == "2.14.0"
     assert json.loads(nucleus["configurationUpdate"]["merge"]) == {
         "logging": {"level": "DEBUG"},
@@ -286,6 +324,18 @@ def test_each_devices_progress_is_told_until_all_have_taken_it(greengrass: Any) 
         "dock-1: succeeded",
         "dock-2: succeeded",
     ]
+
+
+def test_a_deployment_is_found_among_many_of_a_device(greengrass: Any) -> None:
+    first = effective("SUCCEEDED", "another") | {"nextToken": "more"}
+    device = {"coreDeviceThingName": "dock-1"}
+    greengrass.add_response("list_effective_deployments", first, device)
+    greengrass.add_response(
+        "list_effective_deployments", effective("SUCCEEDED"), device | {"nextToken": "more"}
+    )
+    told: list[str] = []
+    watch("mine", Target("thing", "dock-1"), THING_ARN, RealCalls(), told.append, timeout=0)
+    assert told == ["dock-1: succeeded"]
 
 
 def test_a_device_that_fails_is_named_with_its_reason(greengrass: Any) -> None:
@@ -402,20 +452,183 @@ def test_the_nucleus_of_this_machine_is_asked_in_its_own_words(
     programs = tmp_path / "bin"
     monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
     # Lite takes no configuration beside a local deployment: it lies in the recipe.
+    install(programs, "journalctl", "exit 1")
+    install(programs, "systemctl", "exit 1")
     install(programs, "ggl-cli", f'echo "$@"; cat "$3"/{COUNTER}-0.1.0.json; ls -R "$5"')
     assert run("local", "--config", config, "--build", build) == 0
     printed = capsys.readouterr().out
     assert f"--add-component {COUNTER}=0.1.0 --add-component {MODEL}=2.0.0" in printed
-    assert '"cameras": [{"name": "dock"' in printed
+    assert '"cameras":[{"name":"dock"' in printed
     assert "artifact.zip" in printed
+    assert 'grep "reporting job"\' tells how it ends' in printed
     install(programs, "greengrass-cli", 'echo "$@"')
     assert run("local", "--config", config, "--build", build) == 0
     printed = capsys.readouterr().out
-    assert f"--merge {COUNTER}=0.1.0 --merge {MODEL}=2.0.0 --update-config" in printed
-    assert '{"io.edgetally.Counter": {"MERGE": {"cameras": [{"name": "dock"' in printed
+    assert f"--merge {COUNTER}=0.1.0 --merge {MODEL}=2.0.0 --merge {NUCLEUS}=^2.0.0 " in printed
+    update = json.loads(printed.partition("--update-config ")[2])
+    assert update[COUNTER]["MERGE"]["cameras"] == [{"name": "dock", "source": "test:"}]
+    # It takes a configuration of what it deploys alone.
+    assert update[NUCLEUS] == {"MERGE": {"interpolateComponentConfiguration": True}}
+    assert run("local", "--build", build) == 0
+    assert '{"aws.greengrass.Nucleus": {"MERGE"' in capsys.readouterr().out
     install(programs, "greengrass-cli", "echo not so >&2; exit 3")
     assert run("local", "--build", build) == 1
     assert "refuses the deployment: not so" in capsys.readouterr().err
+
+
+def on_lite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *log: str) -> Path:
+    """Make this machine one of nucleus lite's; log: what it says of a deployment, once asked."""
+    programs = tmp_path / "bin"
+    monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
+    asked, written = tmp_path / "asked", tmp_path / "log"
+    written.write_text("\n".join(log))
+    install(programs, "ggl-cli", f"touch {asked}; cp $3/*.json {tmp_path}")
+    install(
+        programs,
+        "journalctl",
+        f"""echo '-- cursor: s=1'
+case "$*" in *--after-cursor\\ s=1*) if [ -e {asked} ]; then cat {written}; fi ;; esac""",
+    )
+    install(programs, "systemctl", f"[ -e {tmp_path}/{COUNTER}-0.1.0.json ]")
+    return tmp_path / f"{COUNTER}-0.1.0.json"
+
+
+END = (
+    "I[ggdeploymentd] deployment_handler.c:2833: Completed deployment processing and reporting job"
+)
+BEGIN = "I[ggdeploymentd] deployment_handler.c:4255: Processing incoming deployment."
+
+
+def test_a_deployment_on_lite_is_followed_to_its_end(
+    build: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    before = f"{END} as FAILED."  # of the deployment that was under way
+    cleaning = "I[ggdeploymentd] deployment_handler.c:4070: Performing cleanup of stale components"
+    on_lite(tmp_path, monkeypatch, before, BEGIN, cleaning, f"{END} as SUCCEEDED.")
+    assert run("local", "--build", build) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert [line.partition(";")[0] for line in told] == [
+        "lite has taken it up",
+        "all runs",
+        "succeeded",
+    ]
+    on_lite(tmp_path, monkeypatch, BEGIN)
+    assert run("local", "--build", build, "--timeout", "0") == 1
+    assert "has not ended after 0 s" in capsys.readouterr().err
+    assert run("local", "--build", build, "--no-wait") == 0
+    assert capsys.readouterr().out.startswith("queued; 'journalctl -f ")
+
+
+@pytest.mark.parametrize(
+    ("line", "remedy"),
+    [
+        (
+            "E[ggconfigd] db_corebus.c:199: Json encode failed for key services/a/configuration/x.",
+            "removed: 'ggl-cli deploy --remove-component NAME'",
+        ),
+        (
+            "E[ggdeploymentd] handler.c:2386: Failed to write configuration arn list.",
+            f"--remove-component {COUNTER} --remove-component {MODEL}', with all others",
+        ),
+        (
+            "W[ggconfigd] db_interface.c:553: value already present for key (a). Failing request.",
+            "lite refuses every deployment until",
+        ),
+    ],
+)
+def test_what_lite_refuses_is_told_in_its_words_with_the_way_out(
+    build: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    line: str,
+    remedy: str,
+) -> None:
+    usual = "E[ggdeploymentd] iot_jobs_listener.c:332: Failed to publish on describe job topic"
+    on_lite(tmp_path, monkeypatch, BEGIN, usual, line, f"{END} as FAILED.")
+    assert run("local", "--build", build) == 1
+    told = capsys.readouterr().err
+    assert f"the deployment failed: {line.partition(': ')[2].rstrip('.')}; " in told
+    assert remedy in told
+
+
+def test_on_lite_a_configuration_is_given_whole_and_without_one_the_devices_own_stays(
+    build: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    recipe = on_lite(tmp_path, monkeypatch, BEGIN, f"{END} as SUCCEEDED.")
+    config = tmp_path / "dock.yaml"
+    config.write_text("cameras: [{name: dock, source: 'test:'}]\npublish: {thing: dock-9}\n")
+
+    def configured() -> Any:
+        return json.loads(recipe.read_text()).get("ComponentConfiguration")
+
+    assert run("local", "--build", build) == 0
+    assert configured() == {"DefaultConfiguration": DEFAULTS}
+    assert run("local", "--build", build, "--config", config) == 0
+    first = configured()["DefaultConfiguration"]
+    assert first["publish"] == {"thing": "dock-9"}
+    assert first["model"] == {"path": "current", "tuning": None}
+    assert run("local", "--build", build) == 0
+    assert configured() is None
+    config.write_text("cameras: [{name: dock, source: 'test:'}]\npublish:\n")
+    assert run("local", "--build", build, "--config", config) == 0
+    assert configured()["DefaultConfiguration"]["publish"] == {"thing": None}
+
+
+def test_a_name_that_is_taken_back_takes_its_policies_along(
+    build: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "dock.yaml"
+    config.write_text("publish: {thing: null}\n")
+    options = ("--thing", "dock-1", "--config", config, "--build", build, "--dry-run")
+    assert run("deploy", *options) == 0
+    printed = capsys.readouterr().out
+    assert '\\"thing\\": null' in printed
+    assert "edgetally/{iot:thingName}/health" in printed
+
+
+def test_without_a_nucleus_a_dry_run_shows_the_commands_of_both(
+    build: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", "/nonexistent")
+    assert run("local", "--build", build) == 2
+    before = os.umask(0o077)
+    try:
+        assert run("local", "--build", build, "--dry-run") == 0
+    finally:
+        os.umask(before)
+    about, java, lite = capsys.readouterr().out.splitlines()
+    assert about.startswith("# neither greengrass-cli nor ggl-cli is here")
+    assert java.startswith("greengrass-cli deployment create --recipeDir ")
+    assert lite.startswith("ggl-cli deploy --recipe-dir ")
+    for folder in (java.split()[4], lite.split()[3]):  # a nucleus is another user
+        assert stat.S_IMODE(Path(folder).stat().st_mode) == 0o755
+        assert {stat.S_IMODE(path.stat().st_mode) for path in Path(folder).iterdir()} == {0o644}
+
+
+def test_the_page_allows_all_that_is_asked_of_aws(build: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "deploy.md").read_text(encoding="utf-8")
+    (policy,) = (
+        json.loads(block.partition("```")[0])
+        for block in page.split("```json\n")[1:]
+        if block.startswith('{"Version"')
+    )
+    allowed = {
+        action.partition(":")[2] for each in policy["Statement"] for action in each["Action"]
+    }
+    calls, group = Answering(), Target("group", "docks")
+    publish(built_components(build).values(), "parts", calls, print, pause=lambda _: None)
+    deploy(Deployment({COUNTER: "0.1.0"}), Target("thing", "dock-1"), calls)
+    number, arn = deploy(Deployment({COUNTER: "0.1.0"}), group, calls)
+    watch(number, group, arn, calls, print, timeout=0)
+    asked = {operation.title().replace("_", "") for operation in calls.asked} | {"PutObject"}
+    assert len(asked) == 10
+    assert asked <= allowed
 
 
 def test_the_infrastructure_is_clean_to_the_linter() -> None:

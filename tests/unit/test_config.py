@@ -114,6 +114,20 @@ def test_a_number_of_any_length_is_refused_in_one_line(key: str) -> None:
     assert "number" in error_of(content_with(("cameras", 0, key), 16**5000))
 
 
+def test_null_is_absent_of_a_key_that_there_is() -> None:
+    nulls: dict[str, Any] = {
+        "model": {"path": "x", "classThresholds": {"box": None}, "canary": None},
+        "cameras": [{"name": "dock", "source": "0", "fps": None, "lines": None}],
+        "publish": {"thing": None, "transports": [{"type": "console"}], "topicPrefix": None},
+        "requests": None,
+    }
+    given = {"model": {"path": "x"}, "cameras": [{"name": "dock", "source": "0"}]}
+    assert parse_config(nulls, "x") == parse_config(given, "x")
+    assert parse_config({**given, "cameras": None}, "x", needs_cameras=False).cameras == ()
+    with pytest.raises(InputError, match=r"unknown key cameras\[0\].fsp; did you mean 'fps'"):
+        parse_config({**given, "cameras": [{"name": "d", "source": "0", "fsp": None}]}, "x")
+
+
 def test_an_unknown_key_far_from_any_other_comes_with_the_known_ones() -> None:
     text = error_of(content_with(("cameras", 0, "zzzz"), 1))
     assert text.startswith("unknown key cameras[0].zzzz; did you mean ")

@@ -75,6 +75,22 @@ def test_an_optional_operation_may_be_missing(error: Exception) -> None:
     assert isinstance(explained(error, Operation.READ_SECRET, "arn"), OptionalOperationError)
 
 
+@pytest.mark.parametrize("operation", [Operation.READ_SECRET, Operation.VALIDATE])
+def test_who_says_why_an_optional_operation_fails_has_it(operation: Operation) -> None:
+    told = explained(model.ServiceError(message="busy"), operation, "r")
+    assert type(told) is EdgetallyError
+    assert str(told) == f"greengrass fails at {operation} r: ServiceError: busy"
+
+
+def test_a_secret_that_was_not_configured_is_told_from_a_nucleus_without_secrets() -> None:
+    error = model.ResourceNotFoundError(message="Secret not configured arn", resource_type="secret")
+    told = explained(error, Operation.READ_SECRET, "arn")
+    assert type(told) is EdgetallyError
+    assert str(told) == (
+        "the nucleus has no secret arn; add it to cloudSecrets of aws.greengrass.SecretManager"
+    )
+
+
 def test_a_nucleus_that_hangs_up_does_not_know_us() -> None:
     hung_up = not_connected(AwsCrtError(1051, "AWS_IO_SOCKET_CLOSED", "closed"))
     assert isinstance(hung_up, UnknownHereError)

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from edgetally.nucleus.configuration import Configuration, Missing
+from edgetally.nucleus.configuration import Configuration, Missing, Refused
 from edgetally.nucleus.json_limits import fits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from edgetally.nucleus.configuration import Path
 
 DEFAULTS = {"threshold": 0.5, "model": {"path": "a", "engine": "auto"}, "zones": [1, 2], "e": {}}
 
@@ -57,6 +59,25 @@ def test_a_map_takes_the_place_of_a_leaf_and_a_leaf_that_of_a_map() -> None:
     configuration.merge((), {"threshold": {"box": 1}, "model": "none"}, 200.0)
     assert configuration.get() == {**DEFAULTS, "threshold": {"box": 1}, "model": "none"}
     assert configuration.leaves().keys() == {("threshold", "box"), ("model",), ("zones",), ("e",)}
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("threshold",), {"box": 1}),
+        (("threshold",), {}),
+        (("zones", "more"), 1),
+        (("model",), "none"),
+        (("e",), 1),
+        (("model", "path"), "a" * 1023),
+    ],
+)
+def test_lite_keeps_maps_and_values_apart_and_values_short(path: Path, value: Any) -> None:
+    configuration = Configuration(DEFAULTS, 100.0, keeps_kinds=True)
+    with pytest.raises(Refused):
+        configuration.merge(path, value, 200.0)
+    assert configuration.get() == DEFAULTS
+    configuration.merge((), {"e": {"f": 1}, "model": {"path": "a" * 1022}, "zones": "1"}, 200.0)
 
 
 def test_a_path_that_is_not_there_is_missing() -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from edgetally.errors import InputError
+from edgetally.nucleus import JAVA, LITE, Kind
 from edgetally.nucleus.configuration import Configuration
 from edgetally.nucleus.recipe import Artifact, read_recipe
 from edgetally.nucleus.variables import Folders, Variables
@@ -43,7 +45,7 @@ def recipe(tmp_path: Path) -> Path:
 
 
 def test_the_manifest_for_this_device_is_read(recipe: Path) -> None:
-    read = read_recipe(recipe)
+    read = read_recipe(recipe, LITE)
     assert (read.name, read.version) == ("com.example.One", "1.0.0")
     assert read.install is not None
     assert (read.install.script, read.install.timeout, read.install.needs_root) == ("make", 7, True)
@@ -59,9 +61,9 @@ def test_the_manifest_for_this_device_is_read(recipe: Path) -> None:
 
 
 def test_defaults_of_yaml_keep_their_types_or_become_strings_as_on_lite(recipe: Path) -> None:
-    typed = read_recipe(recipe).defaults
+    typed = read_recipe(recipe, JAVA).defaults
     assert typed == {"number": 7, "flag": True, "none": None, "list": [1], "text": "word"}
-    assert read_recipe(recipe, types_of_yaml=False).defaults == {
+    assert read_recipe(recipe, LITE).defaults == {
         "number": "7",
         "flag": "true",
         "none": "null",
@@ -76,7 +78,7 @@ def test_defaults_of_json_keep_their_types(tmp_path: Path) -> None:
     path.write_text(
         json.dumps({**_least(), "ComponentConfiguration": {"DefaultConfiguration": defaults}})
     )
-    assert read_recipe(path, types_of_yaml=False).defaults == defaults
+    assert read_recipe(path, LITE).defaults == defaults
 
 
 def _least() -> dict[str, Any]:
@@ -103,12 +105,36 @@ def test_what_is_no_recipe_for_this_device_is_refused(tmp_path: Path, text: str,
     path = tmp_path / "recipe.yaml"
     path.write_text(text)
     with pytest.raises(InputError, match=said):
-        read_recipe(path)
+        read_recipe(path, JAVA)
 
 
 def test_a_recipe_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="can't be read"):
-        read_recipe(tmp_path / "missing.json")
+    with pytest.raises(InputError) as caught:
+        read_recipe(tmp_path / "missing.json", LITE)
+    assert str(caught.value) == (
+        f"{tmp_path / 'missing.json'}: can't be read: No such file or directory; give a recipe"
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "runtime", "is_taken"),
+    [
+        (LITE, {"runtime": "*"}, True),
+        (LITE, {"runtime": "aws_nucleus_lite"}, True),
+        (LITE, {"runtime": "aws_nucleus_classic"}, False),
+        (LITE, {}, False),
+        (JAVA, {"runtime": "*"}, True),
+        (JAVA, {"runtime": "aws_nucleus_lite"}, False),
+        (JAVA, {"runtime": "aws_nucleus_classic"}, False),
+        (JAVA, {}, True),
+    ],
+)
+def test_a_manifest_is_for_the_runtimes_that_a_nucleus_takes(
+    kind: Kind, runtime: dict[str, str], is_taken: bool
+) -> None:
+    manifest = {"Platform": {"os": "linux", **runtime}, "Lifecycle": {"run": "exec it"}}
+    with nullcontext() if is_taken else pytest.raises(InputError, match=r"whose runtime is \* or"):
+        assert read_recipe({**_least(), "Manifests": [manifest]}, kind).run is not None
 
 
 def _variables() -> Variables:

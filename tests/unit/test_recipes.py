@@ -21,6 +21,8 @@ from edgetally.component.recipe import (
     with_artifacts,
 )
 from edgetally.config import parse_config
+from edgetally.config.camera_parts import put_together
+from edgetally.config.lite_value import LARGEST, bytes_of, leaves
 from edgetally.errors import InputError
 from edgetally.messaging.topics import Topics
 from edgetally.nucleus.access import is_allowed
@@ -47,9 +49,9 @@ def all_topics(topics: Topics, camera: str) -> set[str]:
     return plain | {topics.detections(camera), topics.events(camera)}
 
 
-def allowed(operation: str, topic: str) -> bool:
+def allowed(operation: str, topic: str, policies: dict[str, Any] | None = None) -> bool:
     return is_allowed(
-        access_control("edgetally"),
+        access_control("edgetally") if policies is None else policies,
         operation,
         topic,
         lambda resource: resource.replace("{iot:thingName}", "dock-1"),
@@ -84,6 +86,8 @@ def test_a_recipe_follows_the_documented_format(name: str) -> None:
         ("another system", lambda r, m: m["Platform"].update(os="windows")),
         ("an artifact by another case", lambda r, m: m["Artifacts"].append({"URI": "s3://x/y"})),
         ("no version", lambda r, m: r.update(ComponentVersion="1.0")),
+        ("a version with an empty part", lambda r, m: r.update(ComponentVersion="1.2.3-..")),
+        ("a version with a leading zero", lambda r, m: r.update(ComponentVersion="1.2.3-rc.01")),
         ("no manifest", lambda r, m: r.update(Manifests=[])),
     ],
 )
@@ -132,6 +136,27 @@ def test_every_topic_is_allowed_one_way_and_for_this_thing_alone(
     for topic in all_topics(others, "door"):
         assert not allowed(publish, topic)
         assert not allowed(subscribe, topic)
+
+
+@pytest.mark.parametrize("names", [("edgetally", "yard"), ("site",), ("site", "yard")])
+def test_policies_of_other_topics_let_leave_what_waits_under_the_usual_ones(
+    names: tuple[str, ...],
+) -> None:
+    policies, usual = access_control(*names), Topics("edgetally", "dock-1")
+    own, another = Topics(names[0], (*names, "dock-1")[1]), Topics("edgetally", "dock-2")
+
+    def may(operation: str, topic: str) -> bool:
+        return allowed(operation, topic, policies)
+
+    left = {own.health, own.events("door"), *all_topics(usual, "door")}
+    for operation in ("PublishToTopic", "PublishToIoTCore"):
+        assert all(may(operation, topic) for topic in left)
+        assert not may(operation, another.health)
+    for topics in (own, usual):  # events are told as delivered once they come back
+        assert may("SubscribeToIoTCore", topics.events("+"))
+    assert not may("SubscribeToIoTCore", usual.model_set)
+    taken = room_left(access_control("edgetally")) - room_left(policies)
+    assert taken <= 40  # of the room that nucleus lite has
 
 
 def test_the_page_shows_the_policies_of_the_recipe() -> None:
@@ -184,13 +209,34 @@ def test_nucleus_lite_has_room_for_what_the_recipe_configures_and_more() -> None
 
 def test_many_cameras_become_text_that_nucleus_lite_has_room_for() -> None:
     door = {"name": "door", "from": [0, 0.5], "to": [1, 0.5], "inDirection": [0, 1]}
-    few = {"cameras": [{"name": "dock", "source": "0", "lines": [door]}]}
+    cameras = [{"name": "dock", "source": "0", "lines": [door]}]
+    few = {"cameras": cameras}
     assert fitting(few) == few
-    many = {"cameras": few["cameras"] * 20}
-    assert room_left(many) < 0 < room_left(fitting(many))
-    assert json.loads(fitting(many)["cameras"]) == many["cameras"]
-    with pytest.raises(InputError, match="more than nucleus lite takes"):
-        fitting({"cameras": few["cameras"] * 200})
+    full = written(COUNTER)["ComponentConfiguration"]["DefaultConfiguration"]
+    some = fitting({**full, "cameras": cameras * 3})
+    assert json.loads(some["cameras"]) == cameras * 3
+    many = fitting({"cameras": cameras * 25})
+    assert many["cameras"] == "4 parts"
+    for each in (some, many):
+        assert room_left(each) >= 0
+        assert all(bytes_of(value) <= LARGEST for _, value in leaves(each))
+    content = {"model": {"path": "x"}, "cameras": cameras * 25}
+    assert put_together(many | {"model": {"path": "x"}}, "x") == content
+    with pytest.raises(InputError, match=r"would have [0-9,]+, [0-9,]+ of them in cameras; name"):
+        fitting({"cameras": cameras * 200})
+
+
+def test_what_nucleus_lite_does_not_take_is_named_with_its_largest_part() -> None:
+    long = {"publish": access_control("site/" + "hall" * 80)}
+    path = (
+        r"publish\.aws\.greengrass\.ipc\.pubsub\.io\.edgetally\.Counter:pubsub:publish\.resources"
+    )
+    with pytest.raises(InputError, match=f"^{path} has [0-9,]+ bytes as JSON"):
+        fitting(long)
+    block = {"operations": ["aws.greengrass#PublishToTopic"], "resources": ["a"] * 20}
+    policies = {f"more-{number}": block for number in range(10)}
+    with pytest.raises(InputError, match=r" of them in accessControl; let a policy name several"):
+        fitting({"cameras": [], "accessControl": {"aws.greengrass.ipc.pubsub": policies}})
 
 
 def test_a_recipe_too_large_for_a_nucleus_is_refused() -> None:

@@ -6,6 +6,8 @@ import time
 import zipfile
 from typing import TYPE_CHECKING
 
+from edgetally.component.open_to_all import open_file, writing
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -17,9 +19,12 @@ _PACKED_ALREADY = (".whl", ".onnx", ".params", ".zip", ".gz")
 
 
 def write_zip(path: Path, files: Mapping[str, bytes | Path], seconds: int) -> None:
-    """Write files, by name, into a zip; seconds since 1970 is the time of each."""
+    """Write files, by name, into a zip; seconds since 1970 is the time of each.
+
+    Raises InputError where it can't be written.
+    """
     moment = time.gmtime(max(seconds, _FIRST))[:6]
-    with zipfile.ZipFile(path, "w") as archive:
+    with writing(path), zipfile.ZipFile(path, "w") as archive:
         for name in sorted(files):
             content = files[name]
             entry = zipfile.ZipInfo(name, moment)
@@ -30,14 +35,4 @@ def write_zip(path: Path, files: Mapping[str, bytes | Path], seconds: int) -> No
             archive.writestr(
                 entry, content if isinstance(content, bytes) else content.read_bytes(), None, 9
             )
-
-
-def rewrite_zip(path: Path, seconds: int) -> None:
-    """Write a zip anew, so that its bytes depend on its content alone."""
-    with zipfile.ZipFile(path) as archive:
-        files: dict[str, bytes | Path] = {
-            entry.filename: archive.read(entry)
-            for entry in archive.infolist()
-            if not entry.is_dir()
-        }
-    write_zip(path, files, seconds)
+    open_file(path)

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from edgetally.bundle import MANIFEST_NAME, ModelBundle
 from edgetally.component.archive import write_zip
 from edgetally.component.names import COUNTER, MODEL
+from edgetally.component.open_to_all import make_folder, open_file, writing
 from edgetally.component.recipe import counter_recipe, read_recipe, recipe_text, with_artifacts
 from edgetally.component.target import ARCHITECTURES, GLIBC, SERVED_PYTHONS
 from edgetally.component.wheel import build_wheel
@@ -36,7 +37,11 @@ if TYPE_CHECKING:
 # What the locked packages take once installed, where they are not at hand to be measured.
 _INSTALLED = 700_000_000
 _SPARE = 100_000_000  # an environment's own pip, compiled Python, and the nucleus's own files
-_SEMANTIC = r"(0|[1-9]\d*)(\.(0|[1-9]\d*)){2}(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?"
+# Semantic Versioning 2.0.0, "Backus-Naur Form Grammar for Valid SemVer Versions"
+_NUMBER = "(0|[1-9][0-9]*)"
+_NAME = "[0-9A-Za-z-]+"
+_PRE = rf"({_NUMBER}|[0-9]*[A-Za-z-][0-9A-Za-z-]*)"
+_SEMANTIC = rf"{_NUMBER}(\.{_NUMBER}){{2}}(-{_PRE}(\.{_PRE})*)?(\+{_NAME}(\.{_NAME})*)?"
 
 
 @dataclass(frozen=True)
@@ -52,7 +57,8 @@ def build_counter(
 ) -> Built:
     """Build the counter. targets: whose wheels go along; none: devices fetch them themselves.
 
-    Raises InputError where the version is none, EdgetallyError where pip fails.
+    Raises InputError where the version is none or the folder takes nothing, EdgetallyError where
+    pip fails.
     """
     version = _checked(version or checkout.version)
     place = _emptied(folder / "artifacts" / COUNTER / version)
@@ -78,7 +84,8 @@ def build_model(
 ) -> Built:
     """Build the component of one model; its version is the bundle's, where none is given.
 
-    Raises InputError where the folder is no whole bundle or the version is none.
+    Raises InputError where the bundle is not whole, the version is none or the folder takes
+    nothing.
     """
     bundle = ModelBundle.load(bundle_folder)
     version = _checked(version or bundle.version)
@@ -114,6 +121,7 @@ def _write_counter(
             "version": version,
             "wheel": wheel.name,
             "pythons": [target.python for target in targets] or list(SERVED_PYTHONS),
+            "served": list(SERVED_PYTHONS),
             "platforms": list(dict.fromkeys(target.platform for target in targets)),
             "glibc": GLIBC,
             "bytes": _needed(files, len(targets)),
@@ -145,20 +153,21 @@ def _checked(version: str) -> str:
 
 def _emptied(place: Path) -> Path:
     shutil.rmtree(place, ignore_errors=True)
-    place.mkdir(parents=True)
-    return place
+    return make_folder(place)
 
 
 def _finished(folder: Path, place: Path, recipe: Mapping[str, Any]) -> Built:
     """Write the recipe, in the place of the same component's earlier one."""
-    recipes = folder / "recipes"
-    recipes.mkdir(parents=True, exist_ok=True)
+    text = recipe_text(recipe)
+    recipes = make_folder(folder / "recipes")
     name = str(recipe["ComponentName"])
-    for earlier in recipes.glob(f"{name}-*.json"):
-        earlier.unlink()
-    for earlier in place.parent.iterdir():
-        if earlier != place:
-            shutil.rmtree(earlier)
-    path = recipes / f"{name}-{recipe['ComponentVersion']}.json"
-    path.write_text(recipe_text(recipe), encoding="utf-8")
+    with writing(folder):
+        for earlier in recipes.glob(f"{name}-*.json"):
+            earlier.unlink()
+        for earlier in place.parent.iterdir():
+            if earlier != place:
+                shutil.rmtree(earlier)
+        path = recipes / f"{name}-{recipe['ComponentVersion']}.json"
+        path.write_text(text, encoding="utf-8")
+        open_file(path)
     return Built(path, tuple(sorted(place.iterdir())))

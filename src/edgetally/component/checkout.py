@@ -11,6 +11,17 @@ import edgetally
 from edgetally.errors import InputError
 
 _NO_TIME = 315532800  # 1980-01-01, the first that a zip can hold
+_PARTS = ("pyproject.toml", "src/edgetally", "greengrass-component", "recipes", "constraints")
+# What an artifact or a recipe is made of; of greengrass-component, what devices run.
+_BUILT_FROM = (
+    "src",
+    "pyproject.toml",
+    "README.md",
+    "constraints",
+    "recipes",
+    "greengrass-component/*.py",
+    "greengrass-component/*.sh",
+)
 
 
 @dataclass(frozen=True)
@@ -29,7 +40,7 @@ class Checkout:
     @classmethod
     def at(cls, root: Path) -> Checkout:
         """Look at a folder. InputError where the sources are not there."""
-        for needed in ("pyproject.toml", "src/edgetally", "greengrass-component", "recipes"):
+        for needed in _PARTS:
             if not (root / needed).exists():
                 raise InputError(
                     f"{root.resolve()} is no checkout of edgetally (no {needed}); give --source"
@@ -39,7 +50,7 @@ class Checkout:
         if found is None:
             raise InputError(f"{root / 'pyproject.toml'} gives no version; add it")
         time = _git(root, "log", "-1", "--format=%ct")
-        changed = _git(root, "status", "--porcelain", "--", "src", "pyproject.toml", "README.md")
+        changed = _git(root, "status", "--porcelain", "--", *_BUILT_FROM)
         return cls(root, found[1], int(time) if time else _NO_TIME, bool(changed))
 
     @classmethod

@@ -31,6 +31,24 @@ def default_configuration() -> dict[str, Any]:
     return _defaults(Config, "")
 
 
+def absent_by_default() -> dict[str, Any]:
+    """Return null for every setting that no device has without being told, in the same keys."""
+    return _nulls(Config, "")
+
+
+def _nulls(section: type[Section], prefix: str) -> dict[str, Any]:
+    nulls: dict[str, Any] = {}
+    for field in section.model_fields.values():
+        key, inner = str(field.alias), sections_in(field.annotation)
+        where = f"{prefix}{key}"
+        if len(inner) == 1 and inner[0] is field.annotation:
+            if below := _nulls(inner[0], f"{where}."):
+                nulls[key] = below
+        elif where in _KNOWN_BY_THE_NUCLEUS or field.get_default() is None:
+            nulls[key] = None
+    return nulls
+
+
 def _defaults(section: type[Section], prefix: str) -> dict[str, Any]:
     defaults: dict[str, Any] = {}
     for field in section.model_fields.values():

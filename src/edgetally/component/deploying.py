@@ -7,24 +7,25 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from edgetally.component.names import FILLED_IN, NUCLEUS
 from edgetally.errors import EdgetallyError, InputError
 from edgetally.shortened import listed, shortened
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from edgetally.component.calls import Calls
 
 FailurePolicy = Literal["rollback", "do-nothing"]
-
-NUCLEUS = "aws.greengrass.Nucleus"
-"""The Java nucleus, which is a component itself; lite is aws.greengrass.NucleusLite."""
 
 _PAUSE = 5.0  # seconds
 _WELL = {"SUCCEEDED", "COMPLETED"}
 _ILL = {"FAILED", "TIMED_OUT", "CANCELED", "REJECTED"}
 _WAITING = "QUEUED"  # also of a device that has not reported yet
 _VALIDATION_SECONDS = 30
+_NAME = "edgetally"
+# What a deployment is told beside its components, by CreateDeployment's and GetDeployment's names.
+_KEPT = ("deploymentName", "iotJobConfiguration", "deploymentPolicies", "parentTargetArn", "tags")
 
 
 @dataclass(frozen=True)
@@ -32,14 +33,14 @@ class Deployment:
     """What to deploy. versions: of each component, by name; merge: configuration, by component.
 
     from_defaults: whether the configuration begins anew from the recipe's; else it is merged
-    into what each device has.
+    into what each device has. on_failure: None for what the target's latest deployment says,
+    else rollback.
     """
 
     versions: Mapping[str, str]
     merge: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     from_defaults: bool = False
-    on_failure: FailurePolicy = "rollback"
-    name: str = "edgetally"
+    on_failure: FailurePolicy | None = None
 
 
 @dataclass(frozen=True)
@@ -65,30 +66,26 @@ class Target:
 def deploy(deployment: Deployment, target: Target, calls: Calls) -> tuple[str, str]:
     """Create the deployment; return its id and the target's ARN.
 
-    What else is deployed to the target stays: a new deployment replaces the whole of the former,
-    so its components are taken over.
+    What else the target's latest deployment says stays: a new one replaces the whole of it, so
+    its components, policies, rollout and tags are taken over.
     """
     arn = target.arn(calls)
     about = f"deployment to {target}"
-    components = dict(_present(arn, about, calls))
+    latest = _latest(arn, about, calls)
+    components = dict(latest.get("components", {}))
     for name, version in deployment.versions.items():
         components[name] = _component(
             version, components.get(name, {}), deployment.merge.get(name), deployment
         )
     if NUCLEUS in components:
         components[NUCLEUS] = _with_names_filled_in(components[NUCLEUS])
-    policy = "ROLLBACK" if deployment.on_failure == "rollback" else "DO_NOTHING"
     created = calls.make(
         "greengrassv2",
         "create_deployment",
         about,
         targetArn=arn,
-        deploymentName=deployment.name,
         components=components,
-        deploymentPolicies={
-            "failureHandlingPolicy": policy,
-            "configurationValidationPolicy": {"timeoutInSeconds": _VALIDATION_SECONDS},
-        },
+        **_beside_components(latest, deployment.on_failure),
     )
     return str(created.get("deploymentId", "<deployment>")), arn
 
@@ -144,18 +141,38 @@ def _unfinished(target: Target, open_: list[str], timeout: float) -> str:
     )
 
 
-def _present(arn: str, about: str, calls: Calls) -> Mapping[str, Any]:
-    """Return the components of the target's latest deployment."""
+def _latest(arn: str, about: str, calls: Calls) -> Mapping[str, Any]:
+    """Return the target's latest deployment; nothing where there is none."""
     found = calls.make(
         "greengrassv2", "list_deployments", about, targetArn=arn, historyFilter="LATEST_ONLY"
     ).get("deployments", [])
     if not found:
         return {}
-    latest = calls.make(
+    return calls.make(
         "greengrassv2", "get_deployment", about, deploymentId=found[0]["deploymentId"]
     )
-    components: Mapping[str, Any] = latest.get("components", {})
-    return components
+
+
+def _beside_components(
+    latest: Mapping[str, Any], on_failure: FailurePolicy | None
+) -> dict[str, Any]:
+    """Return what the latest deployment says, with what was asked for; ours where it says nothing.
+
+    Tags that begin with "aws:" are AWS's own, and refused.
+    """
+    kept = {"deploymentName": _NAME, **{key: latest[key] for key in _KEPT if latest.get(key)}}
+    tags = {key: tag for key, tag in kept.pop("tags", {}).items() if not key.startswith("aws:")}
+    if tags:
+        kept["tags"] = tags
+    kept["deploymentPolicies"] = {
+        "failureHandlingPolicy": "ROLLBACK",
+        "configurationValidationPolicy": {"timeoutInSeconds": _VALIDATION_SECONDS},
+        **kept.get("deploymentPolicies", {}),
+    }
+    if on_failure is not None:
+        policy = "ROLLBACK" if on_failure == "rollback" else "DO_NOTHING"
+        kept["deploymentPolicies"]["failureHandlingPolicy"] = policy
+    return kept
 
 
 def _component(
@@ -175,40 +192,30 @@ def _component(
 
 
 def _with_names_filled_in(nucleus: Mapping[str, Any]) -> dict[str, Any]:
-    """Let the Java nucleus fill in `{iot:thingName}` in policies, which it does not by itself.
-
-    Source: AWS's page on the nucleus, interpolateComponentConfiguration; its default is false.
-    """
     update = dict(nucleus.get("configurationUpdate", {}))
     merge = json.loads(update.get("merge") or "{}")
-    update["merge"] = json.dumps({**merge, "interpolateComponentConfiguration": True})
+    update["merge"] = json.dumps({**merge, **FILLED_IN})
     return {**nucleus, "configurationUpdate": update}
 
 
 def _devices(target: Target, arn: str, calls: Calls) -> list[str]:
     if target.kind == "thing":
         return [target.name]
-    names: list[str] = []
-    token: dict[str, str] = {}
-    while True:
-        page = calls.make(
-            "greengrassv2", "list_core_devices", str(target), thingGroupArn=arn, **token
-        )
-        names += [device["coreDeviceThingName"] for device in page.get("coreDevices", ())]
-        if not page.get("nextToken"):
-            return names
-        token = {"nextToken": page["nextToken"]}
+    pages = _pages(calls, "list_core_devices", str(target), thingGroupArn=arn)
+    return [each["coreDeviceThingName"] for page in pages for each in page.get("coreDevices", ())]
 
 
 def _state(device: str, deployment_id: str, calls: Calls) -> tuple[str, str]:
     """Return a device's status in this deployment, and why where it has a reason."""
+    pages = _pages(
+        calls, "list_effective_deployments", f"core device {device}", coreDeviceThingName=device
+    )
     try:
-        page = calls.make(
-            "greengrassv2",
-            "list_effective_deployments",
-            f"core device {device}",
-            coreDeviceThingName=device,
-        )
+        for each in (found for page in pages for found in page.get("effectiveDeployments", ())):
+            if each.get("deploymentId") == deployment_id:
+                details = each.get("statusDetails", {}).get("errorTypes", [])
+                reason = "; ".join(filter(None, [each.get("reason", ""), ", ".join(details)]))
+                return str(each["coreDeviceExecutionStatus"]), shortened(reason)
     except InputError as error:
         if "does not exist" in str(error):
             raise InputError(
@@ -216,9 +223,17 @@ def _state(device: str, deployment_id: str, calls: Calls) -> tuple[str, str]:
                 "it has connected once"
             ) from None
         raise
-    for each in page.get("effectiveDeployments", ()):
-        if each.get("deploymentId") == deployment_id:
-            details = each.get("statusDetails", {}).get("errorTypes", [])
-            reason = "; ".join(filter(None, [each.get("reason", ""), ", ".join(details)]))
-            return str(each["coreDeviceExecutionStatus"]), shortened(reason)
     return _WAITING, ""
+
+
+def _pages(
+    calls: Calls, operation: str, about: str, **parameters: str
+) -> Iterator[Mapping[str, Any]]:
+    """Yield each page of what Greengrass lists, asked for as it is needed."""
+    token: dict[str, str] = {}
+    while True:
+        page = calls.make("greengrassv2", operation, about, **parameters, **token)
+        yield page
+        if not page.get("nextToken"):
+            return
+        token = {"nextToken": page["nextToken"]}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from edgetally.component.building import Built, build_counter
 from edgetally.component.names import COUNTER
+from edgetally.component.open_to_all import make_folder, open_file, writing
 from edgetally.errors import InputError
 
 if TYPE_CHECKING:
@@ -38,8 +39,10 @@ def build_for_gdk(checkout: Checkout, project: Path, targets: Sequence[Target] =
         built = build_counter(checkout, Path(name), targets, version)
         recipe = project / _BUILD / "recipes" / (project / "recipe.json").resolve().name
         artifacts = project / _BUILD / "artifacts" / COUNTER / str(asked)
-        for path in (recipe.parent, artifacts):
-            path.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(built.recipe, recipe)
-        copies = [Path(shutil.copyfile(each, artifacts / each.name)) for each in built.artifacts]
-    return Built(recipe, tuple(copies))
+        copies = {recipe: built.recipe} | {artifacts / each.name: each for each in built.artifacts}
+        for copy, original in copies.items():
+            make_folder(copy.parent)
+            with writing(copy):
+                shutil.copyfile(original, copy)
+                open_file(copy)
+    return Built(recipe, tuple(path for path in copies if path != recipe))

@@ -12,7 +12,14 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
 
 # Each is a part of an MQTT topic, and what a broker would take for something else can't stand
@@ -78,7 +85,14 @@ def _whole(value: object) -> object:
     return int(str(value)) if is_number else value
 
 
+def _without_nulls(content: Any) -> Any:
+    if not isinstance(content, dict):
+        return content
+    return {key: value for key, value in content.items() if value is not None}
+
+
 NoSwitch = BeforeValidator(_no_switch)
+NullIsAbsent = BeforeValidator(_without_nulls)
 Rotation = Annotated[Literal[0, 90, 180, 270], BeforeValidator(_whole), NoSwitch]
 Fraction = Annotated[float, Field(ge=0, le=1), NoSwitch]
 Point = tuple[Fraction, Fraction]
@@ -104,6 +118,16 @@ class Section(BaseModel):
         populate_by_name=True,
         allow_inf_nan=False,
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_absent(cls, content: Any) -> Any:
+        if not isinstance(content, dict):
+            return content
+        known = {field.alias for field in cls.model_fields.values()}
+        return {
+            key: value for key, value in content.items() if value is not None or key not in known
+        }
 
 
 def reject_twins(kind: str, names: list[str]) -> None:

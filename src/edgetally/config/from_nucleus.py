@@ -1,7 +1,8 @@
 """The configuration as a Greengrass nucleus has it: leaves as strings, nulls, empty maps for lists.
 
 Defaults of a YAML recipe arrive as text on a nucleus lite (`'7'`, `'true'`, `'null'`); a console
-may store a list as its JSON. Numbers and switches in text are understood by the sections anyway.
+may store a list as its JSON, and cameras may come in parts. Numbers and switches in text are
+understood by the sections anyway.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, get_args, get_origin
 
+from edgetally.config.camera_parts import PARTS, put_together
 from edgetally.config.fields import Section, sections_in
 from edgetally.config.model import Config
 from edgetally.config.reading import of_device, parse_config
@@ -16,6 +18,9 @@ from edgetally.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+KEYS = (*(str(field.alias) for field in Config.model_fields.values()), PARTS)
+"""What a configuration has at its top."""
 
 ORIGIN = "of the component"
 _ABSENT: Any = object()
@@ -27,7 +32,7 @@ def config_of_nucleus(content: Mapping[str, Any], thing: str) -> Config:
 
     thing: the device's name, where the configuration does not give another.
     """
-    plain = _of_section(dict(content), Config)
+    plain = _of_section(put_together(content, ORIGIN), Config)
     publish = plain.setdefault("publish", {})
     if isinstance(publish, dict):
         publish.setdefault("transports", _TRANSPORTS)

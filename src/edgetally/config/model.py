@@ -12,6 +12,7 @@ from edgetally.config.fields import (
     EngineName,
     Fraction,
     NoSwitch,
+    NullIsAbsent,
     Precision,
     Section,
     UsablePath,
@@ -67,7 +68,7 @@ class ModelConfig(Section):
         description="Detections from this score on count; the tracker uses weaker ones only "
         "to keep hold of an object.",
     )
-    class_thresholds: dict[str, Fraction] = Field(
+    class_thresholds: Annotated[dict[str, Fraction], NullIsAbsent] = Field(
         default_factory=dict, description="Score thresholds of single classes, by class name."
     )
     canary: CanaryConfig = CanaryConfig()

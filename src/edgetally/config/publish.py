@@ -128,6 +128,15 @@ class GreengrassTransport(Section):
         description="When an event has reached AWS IoT Core. accepted: the nucleus took it, which "
         "may lose it; echoed: it was heard back.",
     )
+    shadow: bool = Field(
+        True,
+        description="Keep the named shadow `edgetally` of the thing up to date, where the nucleus "
+        "has shadows.",
+    )
+    metrics: bool = Field(
+        True,
+        description="Put metrics of the component, where the nucleus has them and takes them.",
+    )
 
     @model_validator(mode="after")
     def _leads_somewhere(self) -> GreengrassTransport:

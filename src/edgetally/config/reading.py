@@ -78,8 +78,8 @@ def parse_config(content: object, origin: str, *, needs_cameras: bool = True) ->
 
     needs_cameras: False: it may be that of a device whose cameras are still to be configured.
     """
-    if isinstance(content, dict) and not needs_cameras:
-        content = {"cameras": [], **content}
+    if isinstance(content, dict) and not needs_cameras and content.get("cameras") is None:
+        content = {**content, "cameras": []}
     if not isinstance(content, dict):
         raise InputError(
             f"configuration {origin}: expected keys such as model and cameras, got "

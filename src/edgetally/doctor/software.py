@@ -59,5 +59,5 @@ def processor() -> Iterator[Finding]:
         yield note(
             "processor",
             f"{text}, has no bf16 arithmetic",
-            "fp32 is used; a bundle converted with --calibration has int8, which most processors do faster",
+            "fp32 is used; a bundle converted with --calibration has int8, faster on most",
         )

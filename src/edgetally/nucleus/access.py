@@ -19,6 +19,7 @@ PUBSUB = "aws.greengrass.ipc.pubsub"
 IOT_CORE = "aws.greengrass.ipc.mqttproxy"
 SECRETS = "aws.greengrass.SecretManager"
 SHADOWS = "aws.greengrass.ShadowManager"
+METRICS = "aws.greengrass.ipc.componentmetric"
 
 _SERVICES = {
     "PublishToTopic": PUBSUB,
@@ -28,6 +29,7 @@ _SERVICES = {
     "GetSecretValue": SECRETS,
     "GetThingShadow": SHADOWS,
     "UpdateThingShadow": SHADOWS,
+    "PutComponentMetric": METRICS,
 }
 _PARTS = re.compile(r"\*|\$\{([*?$])\}")
 

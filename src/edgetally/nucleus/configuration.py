@@ -9,6 +9,8 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING, Any
 
+from edgetally.config.lite_value import LARGEST, bytes_of
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -20,10 +22,17 @@ class Missing(Exception):  # noqa: N818 - an answer more than an error
     """There is nothing under this path."""
 
 
-class Configuration:
-    """Lives in one thread."""
+class Refused(Exception):  # noqa: N818 - an answer more than an error
+    """This can't be merged; what was before it in the same map is."""
 
-    def __init__(self, value: dict[str, Any] | None = None, at: float = 0.0) -> None:
+
+class Configuration:
+    """Lives in one thread. keeps_kinds: as in `Kind`."""
+
+    def __init__(
+        self, value: dict[str, Any] | None = None, at: float = 0.0, *, keeps_kinds: bool = False
+    ) -> None:
+        self._keeps_kinds = keeps_kinds
         self._tree: dict[str, Any] = {}
         self._times: dict[Path, float] = {}
         self.merge((), value or {}, at)
@@ -38,7 +47,10 @@ class Configuration:
         return copy.deepcopy(value)
 
     def merge(self, path: Path, value: Any, at: float) -> list[Path]:
-        """Merge a value that was made at a time (seconds); return which leaves changed."""
+        """Merge a value that was made at a time (seconds); return which leaves changed.
+
+        Raises Refused where a nucleus that keeps kinds would not.
+        """
         if isinstance(value, dict) and value:
             return [
                 changed
@@ -50,6 +62,8 @@ class Configuration:
     def _set(self, path: Path, value: Any, at: float) -> list[Path]:
         if not path:
             return []  # an empty map merged into everything
+        if self._keeps_kinds:
+            self._refuse_other_kinds(path, value)
         if any(time > at for known, time in self._times.items() if _is_related(known, path)):
             return []
         if self._has(path, value):
@@ -69,6 +83,18 @@ class Configuration:
         }
         self._times[path] = at
         return [path]
+
+    def _refuse_other_kinds(self, path: Path, value: Any) -> None:
+        key = "/".join(path)
+        if value != {} and bytes_of(value) > LARGEST:
+            raise Refused(f"Json encode failed for key {key}.")
+        for end in range(1, len(path) + 1):
+            if not self._has_any(path[:end]):
+                return
+            is_map = isinstance(self._value(path[:end]), dict)
+            if is_map != (end < len(path) or value == {}):
+                kinds = ("a map", "no map") if is_map else ("no map", "a map")
+                raise Refused(f"{'/'.join(path[:end])} is {kinds[0]} and can't become {kinds[1]}.")
 
     def deploy(
         self,
@@ -119,6 +145,13 @@ class Configuration:
             return self.get(path)
         except Missing:
             return None
+
+    def _has_any(self, path: Path) -> bool:
+        try:
+            self.get(path)
+        except Missing:
+            return False
+        return True
 
     def _has(self, path: Path, value: Any) -> bool:
         try:

@@ -100,6 +100,13 @@ def _freeze(nucleus: Nucleus, words: list[str]) -> None:
     nucleus.freeze(_seconds(words[0]) if words else None)
 
 
+def _secret(nucleus: Nucleus, words: list[str]) -> str:
+    if not nucleus.kind.has_optional:
+        raise InputError(f"{nucleus.kind.name} has no secrets; start it with --as java")
+    nucleus.give_secret(*words)
+    return f"done: secret {words[0]}"  # and not what it is
+
+
 def _names(nucleus: Nucleus, words: list[str]) -> None:
     if words[0] not in ("own", "all", "none"):
         raise InputError("it is: names own, names all or names none")
@@ -144,6 +151,7 @@ COMMANDS = {
     ),
     "configure": Command("COMPONENT JSON", "merge into its configuration", _configure),
     "configuration": Command("COMPONENT", "print its configuration", _show),
+    "secret": Command("ARN TEXT", "let GetSecretValue find a secret, by its ARN or name", _secret),
     "deploy": Command("RECIPE [ARTIFACTS]", "install and run another version", _deploy),
     "stop": Command("COMPONENT", "stop it", _plain("stop_component")),
     "crash": Command("COMPONENT", "kill its processes", _plain("kill_component")),

@@ -11,15 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 from edgetally.errors import EdgetallyError, InputError
 from edgetally.nucleus.access import is_allowed, pattern, service_of
-from edgetally.nucleus.configuration import Configuration, Missing
+from edgetally.nucleus.configuration import Configuration, Missing, Refused
 from edgetally.nucleus.ipc import Server
 from edgetally.nucleus.ipc.failure import unauthorized
+from edgetally.nucleus.operations.metrics import metric_names
+from edgetally.nucleus.operations.shadows import shadow_resource
 from edgetally.nucleus.operations.table import Operations
 from edgetally.nucleus.registry import Registry
 from edgetally.nucleus.variables import Folders, Variables
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from edgetally.nucleus.cloud import Cloud, CloudMessage
@@ -52,9 +54,16 @@ class Core:
         self.record = record
         self.registry = Registry()
         self.operations = Operations(
-            kind, cloud, published=self._published, sent=self._sent, stated=self._stated
+            kind,
+            cloud,
+            published=self._published,
+            sent=self._sent,
+            stated=self._stated,
+            tell=record.tell,
         )
         self.server = Server(self, socket)
+        self.on_state: Callable[[str, str], None] = lambda _component, _state: None
+        """Told of each state that a component tells."""
         self._denied: list[tuple[str, str]] = []
         self._moving = asyncio.Event()
         self._moving.set()
@@ -71,11 +80,12 @@ class Core:
         await self.operations.iot_core.stop()
 
     def add(self, recipe: Recipe) -> None:
-        """Know a component, or a new version of it, and its defaults."""
+        """Know a component, or a new version of it, and its defaults.
+
+        EdgetallyError where the defaults are refused.
+        """
         self.registry.add(recipe)
-        settings = self.operations.settings
-        changed = settings.of(recipe.name).deploy(recipe.defaults, {}, (), time.time())
-        settings.tell_changes(recipe.name, changed)
+        self._deploy(recipe.name, {}, ())
 
     def variables_of(self, component: str) -> Variables:
         """Return what a component's recipe may name."""
@@ -112,11 +122,12 @@ class Core:
     async def answer(self, call: Call) -> dict[str, Any]:
         """Do what a call asks for, where that is allowed."""
         handler = self.operations.handler(call.operation)
-        resource = self._resource(call)
-        if self._is_denied(call.operation, resource):
-            raise unauthorized()
-        if service_of(call.operation) is not None and not self._allows(call, resource):
-            raise unauthorized()
+        needs_policy = service_of(call.operation) is not None
+        for resource in self._resources(call):
+            if self._is_denied(call.operation, resource):
+                raise unauthorized()
+            if needs_policy and not self._allows(call, resource):
+                raise unauthorized()
         return await handler(call)
 
     def _allows(self, call: Call, resource: str) -> bool:
@@ -129,12 +140,12 @@ class Core:
         fill = self.variables_of(call.component).fill_known if self.kind.interpolates else str
         return is_allowed(policies, call.operation, resource, fill)
 
-    def _resource(self, call: Call) -> str:
+    def _resources(self, call: Call) -> list[str]:
         if call.operation in ("GetThingShadow", "UpdateThingShadow"):
-            name = call.arguments.get("shadowName")
-            thing = call.arguments.get("thingName")
-            return f"$aws/things/{thing}/shadow" + (f"/name/{name}" if name else "")
-        return str(call.arguments.get(_RESOURCES.get(call.operation, ""), ""))
+            return [shadow_resource(call)]
+        if call.operation == "PutComponentMetric":
+            return metric_names(call)
+        return [str(call.arguments.get(_RESOURCES.get(call.operation, ""), ""))]
 
     def tell(self, line: str) -> None:
         """Let whoever watches know."""
@@ -150,8 +161,14 @@ class Core:
         known = settings.of(component)
         if settings.validates(component):
             await self._ask(component, known, merge, reset)
-        defaults = self.registry.recipes[component].defaults
-        changed = known.deploy(defaults, merge, reset, time.time())
+        self._deploy(component, merge, reset)
+
+    def _deploy(self, component: str, merge: dict[str, Any], reset: Sequence[str]) -> None:
+        settings, defaults = self.operations.settings, self.registry.recipes[component].defaults
+        try:
+            changed = settings.of(component).deploy(defaults, merge, reset, time.time())
+        except Refused as refused:
+            raise EdgetallyError(f"{component}: {refused}") from None
         settings.tell_changes(component, changed)
 
     async def _ask(
@@ -214,3 +231,4 @@ class Core:
 
     def _stated(self, component: str, state: str) -> None:
         self.record.state(component, state)
+        self.on_state(component, state)

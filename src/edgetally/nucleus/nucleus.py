@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import tempfile
 import threading
 from pathlib import Path
@@ -58,7 +59,7 @@ class Nucleus:
         self.kind = kind
         self.cloud = cloud or MemoryCloud()
         self.record = Record(show)
-        self._given = [read_recipe(recipe, types_of_yaml=kind.types_of_yaml) for recipe in recipes]
+        self._given = [read_recipe(recipe, kind) for recipe in recipes]
         self._short: tempfile.TemporaryDirectory[str] | None = None
         self.socket = self._place_socket()
         self._loop = asyncio.new_event_loop()
@@ -71,13 +72,13 @@ class Nucleus:
         self._patience = patience or Patience()
 
     def _place_socket(self) -> Path:
-        usual = self.folder / "ipc.socket"
+        usual = self.folder / self.kind.socket
         if len(str(usual).encode()) <= _LONGEST_PATH:
             return usual
         self._short = tempfile.TemporaryDirectory(prefix="nucleus-")
         short = Path(self._short.name)
         short.chmod(0o755)
-        return short / "ipc.socket"
+        return short / self.kind.socket
 
     def start(self) -> None:
         """Serve. EdgetallyError where that can't be."""
@@ -164,9 +165,7 @@ class Nucleus:
         artifacts: the folder that holds `NAME/VERSION/FILE`. merge, reset: as in a deployment's
         configurationUpdate, by component. EdgetallyError where one can't be installed.
         """
-        read = tuple(
-            read_recipe(recipe, types_of_yaml=self.kind.types_of_yaml) for recipe in recipes
-        )
+        read = tuple(read_recipe(recipe, self.kind) for recipe in recipes)
         self._do(self.device.deploy(Deployment(read, artifacts, merge or {}, reset or {})))
 
     def stop_component(self, component: str) -> None:
@@ -237,12 +236,17 @@ class Nucleus:
 
     def give_secret(self, name: str, value: str) -> None:
         """Let GetSecretValue find a secret, by its ARN or name; on lite nothing finds it."""
-        self.core.operations.optional.secrets[name] = value
+        self.core.operations.secrets.by_name[name] = value
 
     @property
     def metrics(self) -> list[dict[str, Any]]:
         """What was put by PutComponentMetric, oldest first."""
-        return list(self.core.operations.optional.metrics)
+        return list(self.core.operations.metrics.taken)
+
+    def shadow(self, name: str, thing: str | None = None) -> dict[str, Any] | None:
+        """Return a thing's named shadow, the device's own by default; None: there is none."""
+        found = self.core.operations.shadows.known.get((thing or self._thing, name))
+        return None if found is None else copy.deepcopy(found)
 
     # What goes wrong.
 

@@ -15,8 +15,16 @@ from edgetally.ordinary_file import read_ordinary
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from edgetally.nucleus.kind import Kind, KindName
+
 _LARGEST = 1 << 20  # bytes
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "aarch64", "armv7l": "arm"}
+# What a manifest's platform may have as its runtime; None: it may have none. The Java nucleus has
+# no name for itself: its own platform is an operating system and an architecture.
+_RUNTIMES: dict[KindName, tuple[str | None, ...]] = {
+    "lite": ("*", "aws_nucleus_lite"),
+    "java": ("*", None),
+}
 
 
 @dataclass(frozen=True)
@@ -57,32 +65,33 @@ class Recipe:
     environment: dict[str, str] = field(default_factory=dict)
 
 
-def read_recipe(given: Path | dict[str, Any], *, types_of_yaml: bool = True) -> Recipe:
-    """Read a recipe, in JSON or YAML, or one that is parsed already.
+def read_recipe(given: Path | dict[str, Any], kind: Kind) -> Recipe:
+    """Read a recipe, in JSON or YAML, or one that is parsed already, as a kind of nucleus does.
 
-    types_of_yaml: defaults in YAML keep their types; else each is the string that stands there.
     InputError where it is no recipe, or none for this device.
     """
     if isinstance(given, dict):
-        return _recipe(given, "recipe")
+        return _recipe(given, "recipe", kind)
     try:
         text = read_ordinary(given, _LARGEST).decode()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{given}: can't be read: {error}") from None
+    except OSError as error:
+        raise InputError(f"{given}: can't be read: {error.strerror}; give a recipe") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{given}: no recipe: it is not UTF-8 text") from None
     try:
         if given.suffix == ".json":
             parsed = json.loads(text)
         else:
             parsed = yaml.safe_load(text)
-            if not types_of_yaml and isinstance(parsed, dict):
+            if not kind.types_of_yaml and isinstance(parsed, dict):
                 strings = yaml.load(text, Loader=yaml.BaseLoader)  # noqa: S506 - makes strings alone
                 parsed["ComponentConfiguration"] = strings.get("ComponentConfiguration")
     except (ValueError, yaml.YAMLError, RecursionError) as error:
         raise InputError(f"{given}: no recipe: {' '.join(str(error).split())}") from None
-    return _recipe(parsed, str(given))
+    return _recipe(parsed, str(given), kind)
 
 
-def _recipe(parsed: Any, where: str) -> Recipe:
+def _recipe(parsed: Any, where: str, kind: Kind) -> Recipe:
     if not isinstance(parsed, dict):
         raise InputError(f"{where}: no recipe: it holds no map")
     for key in ("ComponentName", "ComponentVersion"):
@@ -90,7 +99,7 @@ def _recipe(parsed: Any, where: str) -> Recipe:
             raise InputError(f"{where}: no recipe: {key} is missing")
     dependencies = _map(parsed.get("ComponentDependencies"))
     configuration = _map(parsed.get("ComponentConfiguration"))
-    manifest = _manifest(parsed.get("Manifests") or [], where)
+    manifest = _manifest(parsed.get("Manifests") or [], where, _RUNTIMES[kind.name])
     lifecycle = _map(manifest.get("Lifecycle"))
     return Recipe(
         name=parsed["ComponentName"],
@@ -109,15 +118,19 @@ def _recipe(parsed: Any, where: str) -> Recipe:
     )
 
 
-def _manifest(manifests: list[Any], where: str) -> dict[str, Any]:
+def _manifest(manifests: list[Any], where: str, runtimes: tuple[str | None, ...]) -> dict[str, Any]:
     machine = platform.machine()
     here = {"os": "linux", "architecture": _ARCHITECTURES.get(machine, machine)}
     for manifest in manifests:
         wanted = _map(_map(manifest).get("Platform"))
-        if all(str(wanted.get(key, "*")) in ("*", value) for key, value in here.items()):
+        is_for_here = all(str(wanted.get(key, "*")) in ("*", value) for key, value in here.items())
+        if is_for_here and wanted.get("runtime") in runtimes:
             return _map(manifest)
     if manifests:
-        raise InputError(f"{where}: no manifest for linux on {here['architecture']}")
+        told = " or ".join(runtime or "none" for runtime in runtimes)
+        raise InputError(
+            f"{where}: no manifest for linux on {here['architecture']} whose runtime is {told}"
+        )
     return {}
 
 

@@ -43,6 +43,8 @@ class Device:
         self._patience = patience
         self._deploying = asyncio.Lock()
         self._deployed: dict[str, tuple[str, Supervision]] = {}
+        self._restarting: asyncio.Task[None] | None = None  # keeps it from being collected
+        core.on_state = self.note_state
 
     async def deploy(self, deployment: Deployment) -> None:
         """Install what is new, configure, and run everything that does not.
@@ -132,6 +134,12 @@ class Device:
         """Stop every component, those that need others first."""
         for name in reversed(self._core.registry.ordered(self._deployed)):
             await self.stop(name)
+
+    def note_state(self, component: str, state: str) -> None:
+        """Do what a nucleus does when a component tells its state."""
+        deployed = self._deployed.get(component)
+        if state == "ERRORED" and self._core.kind.restarts_errored and deployed is not None:
+            self._restarting = asyncio.ensure_future(deployed[1].restart_errored())
 
     def kill(self, component: str) -> None:
         """Let a component's processes die at once."""

@@ -51,6 +51,7 @@ class Supervision:
         self._starts: deque[float] = deque(maxlen=patience.starts)
         self._last = deque[str](maxlen=_LAST_LINES)
         self._stopping = asyncio.Event()
+        self._is_errored = False  # as it said itself
 
     @property
     def is_running(self) -> bool:
@@ -96,6 +97,7 @@ class Supervision:
                 self._core.record.state(self._component, "BROKEN")
                 return
             self._starts.append(now)
+            self._is_errored = False
             try:
                 status = await (await self._start(step)).wait()
             except EdgetallyError as error:
@@ -106,12 +108,18 @@ class Supervision:
             if self._stopping.is_set():
                 return
             self._core.tell(f"{self._component}: its run step {_how(status)}")
-            if status == 0:
-                self._core.record.state(self._component, "FINISHED")
-                return
-            self._core.record.state(self._component, "ERRORED")
+            if not self._is_errored:
+                self._core.record.state(self._component, "ERRORED" if status else "FINISHED")
+                if status == 0:
+                    return
             with suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), self._patience.restart)
+
+    async def restart_errored(self) -> None:
+        """Stop it, for it said that it is ERRORED; it is started again, or given up."""
+        if self._script is not None:
+            self._is_errored = True
+            await self._script.stop(self._patience.stop)
 
     async def _start(self, step: Step) -> Script:
         variables = self._core.variables_of(self._component)

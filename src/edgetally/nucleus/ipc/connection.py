@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 
 _VERSION = "0.1.0"
 _NAMESPACE = "aws.greengrass#"
+_MAY_WAIT = {"SubscribeToIoTCore"}  # while others are answered
 _SUBSCRIPTIONS = 90  # of a connection
 _LEAVING = 1.0  # seconds that a client has to go who was not let in
+_HEADERS = 200  # bytes, or a little less
 _UNREAD = 1 << 20  # bytes that wait for a client who does not read; what comes after is lost
 
 
@@ -40,6 +42,7 @@ class Connection:
         self._reader = reader
         self._writer = writer
         self._streams: dict[int, OpenStream] = {}
+        self._answers: set[asyncio.Future[None]] = set()
         self.component = ""
 
     async def serve(self) -> None:
@@ -54,6 +57,8 @@ class Connection:
             pass  # it went away, or was cut off
         finally:
             self.forget_streams()
+            for answer in self._answers:
+                answer.cancel()
             if not self._writer.is_closing():
                 self._writer.transport.abort()
 
@@ -111,7 +116,12 @@ class Connection:
             if known is not None:
                 known.end()
             return
-        await self._answer(packet)
+        answer = asyncio.ensure_future(self._answer(packet))
+        if packet.operation.removeprefix(_NAMESPACE) not in _MAY_WAIT:
+            await answer
+            return
+        self._answers.add(answer)
+        answer.add_done_callback(self._answers.discard)
 
     async def _answer(self, packet: Packet) -> None:
         name = packet.operation.removeprefix(_NAMESPACE)
@@ -121,27 +131,31 @@ class Connection:
             if name.startswith("SubscribeTo") and self._is_full():
                 raise service_error("Exceeded maximum tracked subscriptions.")
             call = Call(self.component, name, _json(packet), stream)
-            body = await self._host.answer(call)
+            body = _dump(await self._host.answer(call))
+            if len(body) + _HEADERS > self._host.frame_limit:
+                raise service_error("The answer is larger than a frame.")
         except Failure as failure:
             why = f": {failure.text}" if failure.text else ""
-            self._host.tell(f"{self.component}: {name}: {failure.kind}{why}")
+            self._host.tell(f"{self.component}: {name}: {failure.kind or 'not there'}{why}")
             stream.end()
             self._send(
                 Packet(
                     MessageType.APPLICATION_ERROR,
                     packet.stream,
                     MessageFlag.TERMINATE_STREAM,
-                    model=_NAMESPACE + failure.kind,
+                    model=_NAMESPACE + failure.kind if failure.kind else "",
                     payload=_dump(failure.to_body(has_text=self._host.errors_have_text)),
                 )
             )
+            return
+        if not stream.is_open:  # it was closed while its answer was waited for
             return
         self._send(
             Packet(
                 MessageType.APPLICATION_MESSAGE,
                 packet.stream,
                 model=f"{_NAMESPACE}{name}Response",
-                payload=_dump(body),
+                payload=body,
             )
         )
         stream.start()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from edgetally.nucleus.cloud import Cloud
     from edgetally.nucleus.ipc import Call
     from edgetally.nucleus.kind import Kind
+
+_SPOOL = 2_500_000  # bytes, by default
 
 
 @dataclass
@@ -46,6 +49,8 @@ class IotCore:
         self._in_flight: set[asyncio.Task[bool]] = set()
         self._unacknowledged = 0
         self._leaving: set[asyncio.Task[None]] = set()  # keeps them from being collected
+        self._spool = deque[tuple[str, CloudMessage]]()
+        self._back = asyncio.Event()
         self.subscribers = Subscribers()
         self.trouble = CloudTrouble()
 
@@ -56,8 +61,11 @@ class IotCore:
     async def publish(self, call: Call) -> dict[str, Any]:
         """PublishToIoTCore. It is answered before the broker acknowledges."""
         message = CloudMessage(call.text("topicName"), _payload(call), _qos(call))
-        if not is_topic(message.topic) or self.trouble.away:
+        if not is_topic(message.topic) or (self.trouble.away and not self._kind.spools):
             raise service_error("Failed to publish the message.")
+        if self.trouble.away:
+            self._keep(call.component, message)
+            return {}
         if message.qos and self._unacknowledged + len(self._in_flight) >= self._kind.in_flight:
             raise service_error("Failed to publish the message.")
         if self.trouble.frozen:
@@ -66,20 +74,33 @@ class IotCore:
         if self.trouble.losing:
             self.trouble.losing -= 1
             return {}
-        self._published(call.component, message)
-        task = asyncio.ensure_future(self._cloud.publish(message))
-        self._in_flight.add(task)
-        task.add_done_callback(self._in_flight.discard)
+        task = self._send(call.component, message)
         await asyncio.sleep(0)  # a broker that is away says so at once
         if task.done() and not task.result():
             raise service_error("Failed to publish the message.")
         return {}
 
+    def _send(self, component: str, message: CloudMessage) -> asyncio.Task[bool]:
+        self._published(component, message)
+        task = asyncio.ensure_future(self._cloud.publish(message))
+        self._in_flight.add(task)
+        task.add_done_callback(self._in_flight.discard)
+        return task
+
+    def _keep(self, component: str, message: CloudMessage) -> None:
+        """Keep it until the broker is back; the oldest go where it is too much."""
+        self._spool.append((component, message))
+        while sum(len(each.payload) for _, each in self._spool) > _SPOOL:
+            self._spool.popleft()
+
     async def subscribe(self, call: Call) -> dict[str, Any]:
         """SubscribeToIoTCore."""
         topic, qos = call.text("topicName"), _qos(call)
-        if not is_filter(topic) or self.trouble.away:
+        if not is_filter(topic) or (self.trouble.away and not self._kind.spools):
             raise service_error("Failed to bind the subscription.")
+        while self.trouble.away:
+            self._back.clear()
+            await self._back.wait()
         self.subscribers.add(topic, call.component, call.stream)
         call.stream.on_end(lambda: self._leave(topic))
         if not await self._cloud.subscribe(topic, qos):
@@ -108,6 +129,9 @@ class IotCore:
         self.trouble.away = self.trouble.frozen = False
         self.trouble.losing = 0
         self._unacknowledged = 0
+        self._back.set()
+        while self._spool:
+            self._send(*self._spool.popleft())
 
     async def stop(self) -> None:
         """Disconnect from the cloud."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from edgetally.nucleus.configuration import Configuration, Missing
+from edgetally.nucleus.configuration import Configuration, Missing, Refused
 from edgetally.nucleus.ipc.failure import Failure, invalid
 
 if TYPE_CHECKING:
@@ -16,9 +16,10 @@ _PROTECTED = "accessControl"
 
 
 class Settings:
-    """Every component's configuration, and who watches it."""
+    """Every component's configuration, and who watches it. keeps_kinds: as in `Kind`."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, keeps_kinds: bool) -> None:
+        self._keeps_kinds = keeps_kinds
         self._known: dict[str, Configuration] = {}
         self._watchers: dict[Stream, tuple[str, Path]] = {}
         self._validators: dict[Stream, str] = {}
@@ -26,7 +27,8 @@ class Settings:
 
     def of(self, component: str) -> Configuration:
         """Return a component's configuration, an empty one where it is new."""
-        return self._known.setdefault(component, Configuration())
+        new = Configuration(keeps_kinds=self._keeps_kinds)
+        return self._known.setdefault(component, new)
 
     def tell_changes(self, component: str, changed: list[Path]) -> None:
         """Send an event for each changed leaf to each who watches it."""
@@ -63,7 +65,10 @@ class Settings:
             raise Failure("InvalidArgumentsError", "accessControl can't be updated.")
         if not path and not isinstance(value, dict):
             raise invalid("Failed to update the configuration.")
-        changed = self.of(call.component).merge(path, value, float(at))
+        try:
+            changed = self.of(call.component).merge(path, value, float(at))
+        except Refused:
+            raise invalid("Failed to update the configuration.") from None
         self.tell_changes(call.component, changed)
         return {}
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from edgetally.nucleus.ipc.failure import service_error
+from edgetally.nucleus.ipc.failure import service_error, unsupported
 from edgetally.nucleus.operations.iot_core import IotCore
-from edgetally.nucleus.operations.optional import Optional
+from edgetally.nucleus.operations.metrics import Metrics
 from edgetally.nucleus.operations.pubsub import LocalBus
+from edgetally.nucleus.operations.secrets import Secrets
 from edgetally.nucleus.operations.settings import Settings
+from edgetally.nucleus.operations.shadows import Shadows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,11 +34,15 @@ class Operations:
         published: Callable[[LocalMessage], None],
         sent: Callable[[str, CloudMessage], None],
         stated: Callable[[str, str], None],
+        tell: Callable[[str], None],
     ) -> None:
+        self._kind = kind
         self.local = LocalBus(kind, published)
         self.iot_core = IotCore(kind, cloud, sent)
-        self.settings = Settings()
-        self.optional = Optional()
+        self.settings = Settings(keeps_kinds=kind.keeps_kinds)
+        self.secrets = Secrets()
+        self.metrics = Metrics(kind, tell)
+        self.shadows = Shadows(tell)
         self._stated = stated
         self._handlers: dict[str, Handler] = {
             "PublishToTopic": self.local.publish,
@@ -52,17 +58,20 @@ class Operations:
             self._handlers |= {
                 "SubscribeToValidateConfigurationUpdates": self.settings.validate,
                 "SendConfigurationValidityReport": self.settings.report,
-                "GetSecretValue": self.optional.secret,
-                "PutComponentMetric": self.optional.metric,
-                "GetThingShadow": self.optional.shadow,
-                "UpdateThingShadow": self.optional.update_shadow,
+                "GetSecretValue": self.secrets.read,
+                "PutComponentMetric": self.metrics.put,
+            }
+        if kind.has_shadows:
+            self._handlers |= {
+                "GetThingShadow": self.shadows.read,
+                "UpdateThingShadow": self.shadows.update,
             }
 
     def handler(self, operation: str) -> Handler:
         """Return who does an operation. Failure where nobody does."""
         handler = self._handlers.get(operation)
         if handler is None:
-            raise service_error("")
+            raise unsupported(operation) if self._kind.name == "java" else service_error("")
         return handler
 
     async def _update_state(self, call: Call) -> dict[str, Any]:
