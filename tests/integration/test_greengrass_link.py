@@ -462,6 +462,19 @@ def test_a_java_nucleus_that_is_offline_does_all_that_needs_no_cloud(
         link.close()
 
 
+def test_a_link_that_is_closed_while_it_connects_stays_closed(tmp_path: Path) -> None:
+    with Nucleus(tmp_path / "nucleus", [recipe()], kind=JAVA) as nucleus:
+        link = link_to(nucleus)
+        link.open(5)
+        link.subscribe_cloud(REQUEST, Ears()).made.result(5)
+        nucleus.lose_cloud()
+        nucleus.kill_connections()
+        wait_until(lambda: len(nucleus.connected) == 1, "it does not connect anew")
+        link.close()
+        wait_until(lambda: not nucleus.connected, "it is connected still")
+        assert link.problem == "greengrass: closed"
+
+
 def test_a_java_nucleus_does_as_well(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with Nucleus(tmp_path / "nucleus", [recipe({"a": 1})], kind=JAVA) as nucleus:
         link = link_to(nucleus)

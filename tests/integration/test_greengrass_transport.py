@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -283,6 +284,23 @@ def test_what_was_denied_leaves_as_soon_as_a_deployment_allows_it(
         publisher.close()
         transport.close()
         storage.close()
+
+
+def test_events_leave_once_one_may_listen_though_it_was_denied_before(
+    nucleus: Nucleus, link: NucleusLink, echoed: IotCoreTransport
+) -> None:
+    nucleus.deny("SubscribeToIoTCore", FILTER)
+    with pytest.raises(TopicRefusedError):
+        echoed.send(EVENTS, "{}").result(5)
+    nucleus.allow("SubscribeToIoTCore", FILTER)
+
+    def leaves() -> bool:
+        with suppress(EdgetallyError):
+            echoed.send(EVENTS, "{}").result(5)
+            return True
+        return False
+
+    wait_until(leaves, "it is still refused", _WAIT)
 
 
 def test_where_one_may_not_listen_events_are_refused_and_not_lost(

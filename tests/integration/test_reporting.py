@@ -18,10 +18,13 @@ from test_service_reconfigured import DOOR, camera
 from test_under_nucleus import model, process, running
 
 from edgetally.component.access_control import access_control
+from edgetally.config import parse_config
 from edgetally.engines import RawPredictions
+from edgetally.errors import EdgetallyError
 from edgetally.greengrass import InvalidError, OptionalOperationError
 from edgetally.messaging.shadow import shadow_of
 from edgetally.nucleus import JAVA, LITE, Nucleus
+from edgetally.service import Service
 from told import camera_health, health
 
 if TYPE_CHECKING:
@@ -48,6 +51,21 @@ def content(bundle: ModelBundle, *cameras: dict[str, Any], **changes: Any) -> di
             "health": {"heartbeat": 0.3},
         },
     } | changes
+
+
+def test_a_service_that_does_not_open_leaves_nothing_at_the_link(
+    bundle: ModelBundle, tmp_path: Path
+) -> None:
+    """It is tried again and again, for weeks perhaps, over one link."""
+    wrong = content(bundle, camera("dock", lines=[DOOR | {"classes": ["nothing"]}]))
+    wrong["model"].pop("tuning")
+    config = parse_config(wrong | {"storage": {"path": str(tmp_path / "state")}}, "test")
+    with Nucleus(tmp_path / "nucleus", [recipe()]) as nucleus:
+        link = link_to(nucleus)
+        before = list(link._ready)
+        with pytest.raises(EdgetallyError, match="no class 'nothing'"):
+            Service(config, link=link).run()
+        assert link._ready == before
 
 
 def reported(nucleus: Nucleus, thing: str = "dock-1") -> dict[str, Any]:

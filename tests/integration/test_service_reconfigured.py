@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,6 +14,7 @@ from test_service import messages_in, write_video
 from edgetally.config import Config, parse_config
 from edgetally.errors import EdgetallyError, InputError
 from edgetally.service import Service
+from edgetally.service.running import Running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,6 +63,10 @@ class Device:
         """Configure otherwise; raises why it was refused."""
         self.service.reconfigure(self.config(**changes)).result(30)
         self.content |= changes
+
+    def refusal(self) -> str:
+        """Why there is a configuration that is not in force, as health tells it."""
+        return str(self.newest("health").get("stateReason", ""))
 
     def loop(self, name: str) -> Any:
         (loop,) = (loop for loop in self.service.loops if loop.camera.name == name)
@@ -246,3 +251,31 @@ def test_a_file_that_ended_is_not_counted_again(device: Device) -> None:
     device.change(cameras=[*device.content["cameras"][:-1], film | {"lines": [GATE]}])
     assert device.loop("film") is ended
     assert ended.processed == 3
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_wrong_configuration_that_came_while_another_was_applied_is_not_forgotten(
+    bundle: ModelBundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: bool
+) -> None:
+    device = Device(bundle, tmp_path)
+    apply = Running.apply
+
+    def meanwhile(running: Running, config: Config, **how: Any) -> None:
+        device.service.refuse("configuration C: unknown key modle")
+        if fails:
+            raise InputError("camera dock: not B either")
+        apply(running, config, **how)
+
+    device.thread.start()
+    try:
+        wait_until(lambda: bool(device.service.loops), "it does not start", 30)
+        monkeypatch.setattr(Running, "apply", meanwhile)
+        with suppress(InputError):
+            device.change(publish=device.content["publish"] | {"health": {"heartbeat": 0.1}})
+        monkeypatch.undo()
+        wait_until(lambda: "unknown key modle" in device.refusal(), "it is forgotten", 10)
+        device.counts("dock")
+        assert device.refusal().startswith("configuration C")
+    finally:
+        device.service.stop()
+        device.thread.join(10)

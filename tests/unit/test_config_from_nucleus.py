@@ -116,6 +116,11 @@ def test_the_devices_name_and_the_nucleus_are_what_is_not_given() -> None:
         ({"model": {"path": "x"}, "requests": {"maxRate": "fast"}}, "requests.maxRate: expected a"),
         ({"model": {"path": "x"}, "camera": {}}, "unknown key camera; did you mean 'cameras'"),
         ({"model": {"path": "x"}, "publish": {"thing": "a/b"}}, "publish.thing"),
+        ({"model": {"path": "x"}, "cameras": "[" * 100_000}, "cameras: expected a list"),
+        (
+            {"model": {"path": "x"}, "cameras": "1 parts", "cameraParts": {"1": "[" * 100_000}},
+            "the 1 cameraParts are no JSON",
+        ),
     ],
 )
 def test_a_wrong_one_is_told_in_one_line_and_to_whom_it_says(

@@ -14,7 +14,7 @@ import pytest
 from disk_trouble import fill, small_disk
 from edgetally.bundle import ModelBundle, sha256_of
 from edgetally.config import Config, parse_config
-from edgetally.errors import EdgetallyError
+from edgetally.errors import EdgetallyError, InputError
 from edgetally.service.first_model import first_model
 from edgetally.service.model_exchange import ModelExchange
 from edgetally.service.model_in_use import ModelInUse
@@ -39,6 +39,7 @@ class Desk:
         self.canary: dict[str, Any] = {"wait": 0, "maxSlowdown": 1000}
         self.thresholds: dict[str, float] = {}
         self.zone_classes: list[str] = []
+        self.in_the_way = ""  # of another configuration
         self.answers: dict[str, str | None] = {}
         self.exchange: ModelExchange | None = None
 
@@ -100,8 +101,13 @@ class Desk:
             picture = rng.integers(0, 256, (240, 320, 3), np.uint8)
             self.models.frames.offer("dock", picture, float(number), is_busy=True)
 
-    def _apply(self, config: Config, _: LoadedModel) -> None:
-        raise AssertionError(f"nothing waits for a model, as {config} does")
+    def _apply(self, config: Config, model: LoadedModel) -> None:
+        if self.in_the_way:
+            raise InputError(self.in_the_way)
+        self.zone_classes = list(config.cameras[0].zones[0].classes)
+        self._switch(model)
+        assert self.exchange is not None
+        self.exchange.follow(config)
 
     def _switch(self, model: LoadedModel) -> None:
         self.models.switch(model).detector.close()
@@ -317,6 +323,69 @@ def test_a_model_that_cannot_be_loaded_is_refused(desk: Desk) -> None:
     files["onnx"] = files["onnx"].model_copy(update={"sha256": sha256_of(bundle.file("onnx"))})
     bundle.model_copy(update={"files": files}).write(folder)
     desk.link("3")
+    desk.until(lambda: desk.state == "refused")
+    assert desk.version == "1"
+
+
+@pytest.fixture
+def other_classes(desk: Desk) -> Config:
+    """Model 2 names its classes otherwise; return the configuration that counts one of them."""
+    desk.canary = {"enabled": False}
+    desk.make("other", classes=("crate", "tray"))
+    desk.zone_classes = ["crate"]
+    wanted = desk.config
+    desk.zone_classes = [ModelBundle.load(desk.work / "current").classes[0]]
+    return wanted
+
+
+def test_a_model_waits_until_nothing_is_in_the_way_of_its_configuration(
+    desk: Desk, other_classes: Config
+) -> None:
+    desk.in_the_way = "the secret is not there yet"
+    desk.start()
+    assert desk.exchange is not None
+    desk.exchange.expect(other_classes)
+    desk.link("other")
+    desk.until(lambda: desk.state == "waiting")
+    assert not desk.problem
+    desk.in_the_way = ""
+    desk.exchange.expect(other_classes)  # as it is asked for again
+    desk.until(lambda: desk.version == "other")
+
+
+def test_a_camera_that_is_revived_leaves_a_configuration_waiting_for_its_model(
+    desk: Desk, other_classes: Config
+) -> None:
+    desk.start()
+    assert desk.exchange is not None
+    desk.exchange.expect(other_classes)
+    desk.exchange.follow(desk.config)
+    desk.link("other")
+    desk.until(lambda: desk.version == "other")
+
+
+def test_a_model_that_takes_the_process_down_does_so_twice_at_most_where_it_alone_fits(
+    desk: Desk, other_classes: Config
+) -> None:
+    """Once it may have been the power. Then it is left out, so that the last good one can run."""
+    desk.start(frames=0)
+    desk.stop()
+    desk.link("other")
+    state = desk.folder / "state"
+    died = ModelBundle.load(desk.work / "current").sha256
+    before = ModelRecord.read(state, desk.config.model.path)
+    before.model_copy(update={"on_trial": died}).write(state)
+    was, desk.zone_classes = desk.zone_classes, ["crate"]
+    desk.start(frames=0)
+    assert desk.version == "other"
+    with pytest.raises(EdgetallyError, match="model boxes other is left out: edgetally ended"):
+        first_model(desk.config)
+    desk.stop(failed=True)
+    desk.zone_classes = was
+    desk.start(frames=0)
+    assert desk.version == "1"
+    assert desk.exchange is not None
+    desk.exchange.expect(other_classes)
     desk.until(lambda: desk.state == "refused")
     assert desk.version == "1"
 

@@ -66,7 +66,11 @@ class LiteJob:
             return
         ends, is_ours, wrong = clock() + timeout, False, list[str]()
         while True:
-            for line in self._read():
+            lines = self._read()
+            if lines is None:
+                tell(HOW_TO_LOOK)
+                return
+            for line in lines:
                 # What ends before ours has begun is the deployment before it.
                 is_ours = is_ours or _BEGUN in line
                 if not is_ours:
@@ -85,8 +89,8 @@ class LiteJob:
                 )
             pause(_PAUSE)
 
-    def _read(self, *which: str) -> list[str]:
-        """Return the lines since the last reading; none where the log can't be read."""
+    def _read(self, *which: str) -> list[str] | None:
+        """Return the lines since the last reading; None where the log can't be read."""
         units = [word for unit in _UNITS for word in ("--unit", unit)] if self._cursor else []
         since = ["--after-cursor", self._cursor] if self._cursor else []
         command = ["journalctl", "--no-pager", "--output", "cat", "--show-cursor"]
@@ -99,7 +103,7 @@ class LiteJob:
                 check=True,
             )
         except (OSError, subprocess.CalledProcessError):
-            return []
+            return None
         lines = read.stdout.splitlines()
         for line in lines:
             if line.startswith(_CURSOR):

@@ -61,7 +61,7 @@ def put_together(content: Mapping[str, Any], origin: str) -> dict[str, Any]:
         texts.append(text)
     try:
         whole[CAMERAS] = json.loads("".join(texts))
-    except ValueError:
+    except (ValueError, RecursionError):
         raise InputError(
             f"configuration {origin}: the {count} {PARTS} are no JSON when put together; deploy "
             "them anew"

@@ -94,7 +94,7 @@ def _unpacked(value: Any, kind: Any) -> Any:
         return value
     try:
         return json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         return value
 
 

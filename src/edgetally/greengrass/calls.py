@@ -80,8 +80,11 @@ class Calls:
         def late() -> None:
             about = f"{operation} {resource}".strip()
             reason = f"greengrass: no answer at {about} in {self._timeout:g} s"
-            _settle(answer, error=LostError(reason))
-            if not operation.is_aside:
+            lost = LostError(reason)
+            _settle(answer, error=lost)
+            if operation.is_aside:
+                self._lacking.give_up(client, operation, lost)
+            else:
                 self._unanswered(client, reason)
 
         self._deadlines.watch(answer, self._timeout, late)

@@ -31,6 +31,7 @@ _log = logging.getLogger(__name__)
 _MOST = 2000  # messages that wait to be handed over; what comes beyond is lost
 _LONGEST_RETRY = 60.0  # seconds
 _WORD_EACH = 60.0
+_SETTLING = 2.0  # a part of nucleus lite that is started again takes one
 
 
 class Hearing:
@@ -92,7 +93,7 @@ class Hearing:
         self.tend(client)
         unanswered = [each.asked.answer for each in self._all() if each.asked is not None]
         if unanswered:
-            wait(unanswered, self._patience.answer)
+            wait(unanswered, min(_SETTLING, self._patience.answer))
             self.tend(client)
 
     def lost(self) -> None:
@@ -184,8 +185,7 @@ class Hearing:
         if subscription.failure:
             _log.info("greengrass: %s works again", subscription)
             subscription.failure = ""
-        if not subscription.made.done():
-            subscription.made.set_result(None)
+        subscription.settle(None)
 
     def _failed(self, subscription: Subscription, error: EdgetallyError) -> None:
         lasting = isinstance(error, DeniedError | InvalidError | OptionalOperationError)
@@ -199,8 +199,8 @@ class Hearing:
         elif str(error) != subscription.failure:
             _log.warning("%s", error)
             subscription.failure = str(error)
-        if lasting and not subscription.made.done():
-            subscription.made.set_exception(error)
+        if lasting:
+            subscription.settle(error)
 
     # Below: on the connection's thread.
 

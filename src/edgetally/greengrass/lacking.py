@@ -27,6 +27,10 @@ class Lacking:
         where, error = self._known.get(operation, (None, None))
         return error if where in (None, client) else None
 
+    def give_up(self, client: NucleusClient, operation: Operation, error: EdgetallyError) -> None:
+        """Ask no more over this connection: what is not answered is kept by both sides."""
+        self._known[operation] = client, error
+
     def note(self, client: NucleusClient, operation: Operation, error: EdgetallyError) -> None:
         """Learn from a call that failed."""
         if not operation.is_aside:

@@ -420,6 +420,9 @@ class NucleusLink:
             self._retry_at = time.monotonic() + self._backoff.next()
             self._down(str(error))
             return
+        if self._closed:  # meanwhile
+            client.close()
+            return
         self._refused_since = None
         self._backoff.reset()
         self._client, self._reason = client, None

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 class Subscription:
     """What someone wants to hear, over all connections, until it is closed.
 
-    heard: takes what the client gives. `made` ends when it stood for the first time; with
-    DeniedError where the nucleus does not allow it, OptionalOperationError where it lacks it.
+    heard: takes what the client gives. `made` ends when it stands; with DeniedError where the
+    nucleus does not allow it, OptionalOperationError where it lacks it. It is another one where
+    that changes later.
     """
 
     def __init__(
@@ -41,6 +42,18 @@ class Subscription:
         self.retry_at = 0.0
         self.delay = 0.0
         self.failure = ""  # the latest that was told
+
+    def settle(self, error: BaseException | None) -> None:
+        """Let `made` say that it stands, or why not."""
+        if self.made.done() and self.made.exception() is not error:
+            self.made = Future()
+            self.made.set_running_or_notify_cancel()
+        if self.made.done():
+            return
+        if error is None:
+            self.made.set_result(None)
+        else:
+            self.made.set_exception(error)
 
     def close(self) -> None:
         """Hear no more."""

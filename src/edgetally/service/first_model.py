@@ -10,7 +10,7 @@ from edgetally.counting.camera_counter import check_classes
 from edgetally.errors import EdgetallyError
 from edgetally.service.model_in_use import load_model
 from edgetally.service.model_places import bundle_at, is_still_there
-from edgetally.service.model_record import ModelRecord
+from edgetally.service.model_record import DIED, ModelRecord
 
 if TYPE_CHECKING:
     from edgetally.config import Config
@@ -27,7 +27,7 @@ def first_model(config: Config) -> LoadedModel:
     """
     path = config.model.path
     record = ModelRecord.read(config.storage.path, path)
-    last = record.in_use
+    last, is_unfit = record.in_use, False
     if last is not None and last.sha256 == record.on_trial:
         last = record.previous
     if last is not None and path.is_symlink() and is_still_there(last):
@@ -35,7 +35,14 @@ def first_model(config: Config) -> LoadedModel:
             return _loaded(config, ModelBundle.load(last.folder))
         except EdgetallyError as error:
             _log.warning("model %s %s is not used any more: %s", last.name, last.version, error)
-    return load_model(config.model, bundle_at(path))
+            is_unfit = True
+    bundle = bundle_at(path)
+    if is_unfit and bundle.sha256 == record.on_trial:
+        # It may have been the power that went; but not twice.
+        if record.was_spared:
+            raise EdgetallyError(f"model {bundle.name} {bundle.version} is left out: {DIED}")
+        record.model_copy(update={"was_spared": True}).write(config.storage.path)
+    return load_model(config.model, bundle)
 
 
 def _loaded(config: Config, bundle: ModelBundle) -> LoadedModel:

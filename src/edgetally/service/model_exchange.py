@@ -16,7 +16,7 @@ from edgetally.messaging.messages import ModelCandidate
 from edgetally.service.canary import Canary, PutOffError
 from edgetally.service.model_in_use import load_model, named, weak_thresholds
 from edgetally.service.model_places import bundle_at, fingerprint, model_meant, note_in_use
-from edgetally.service.model_record import ModelRecord, PlacedModel, Refusal, digest_of
+from edgetally.service.model_record import DIED, ModelRecord, PlacedModel, Refusal, digest_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
     from edgetally.service.model_places import Fingerprint
     from edgetally.service.turns import Turns
 
-_DIED = (
-    "edgetally ended without a goodbye while it was tried, or new; ask for it by a message to "
-    "model/set"
-)
 _LOOK = 1.0  # seconds between looks at where the models are
 _HAND_OVER = 0.1  # seconds between looks at whether to stop
 _PROBATION = 60.0  # seconds after which a model that was taken is believed to work
 _log = logging.getLogger(__name__)
+
+
+class _ConfigurationError(EdgetallyError):
+    """The configuration that a model needs can't be in force for now."""
 
 
 @dataclass(frozen=True)
@@ -110,11 +110,15 @@ class ModelExchange:
         record = ModelRecord.read(config.storage.path, config.model.path)
         died, in_use = record.on_trial, self._in_use()
         if died is not None and died != in_use.sha256:
-            refused = Refusal(sha256=died, reason=_DIED, configured=self._configured(config))
+            refused = Refusal(sha256=died, reason=DIED, configured=digest_of(config))
             trusted = tuple(sha256 for sha256 in record.trusted if sha256 != died)
             record = record.model_copy(update={"refused": refused, "trusted": trusted})
         self._models.frames.keep(*_kept(config))
-        self._note(record.model_copy(update={"on_trial": None}).using(in_use))
+        if died == in_use.sha256:  # it is given another chance
+            self._probation_until = time.monotonic() + _PROBATION
+        else:
+            record = record.model_copy(update={"on_trial": None, "was_spared": False})
+        self._note(record.using(in_use))
         self._thread.start()
 
     def follow(self, config: Config) -> None:
@@ -128,12 +132,14 @@ class ModelExchange:
                 record.write(config.storage.path)
             self._note(record.using(self._in_use()))
         self._models.frames.keep(*_kept(config))
-        self._awaiting = self._settled = None
+        if config != before:
+            self._awaiting = None
+        self._settled = None
         self._asked.put(None)
 
     def expect(self, config: Config | None) -> None:
         """Try models with this configuration, too, which can't be in force without another one."""
-        if config != self._awaiting:
+        if config is not None or self._awaiting is not None:
             self._awaiting, self._settled = config, None
             self._asked.put(None)
 
@@ -150,14 +156,16 @@ class ModelExchange:
         if passed is not None and passed.taken.set_running_or_notify_cancel():
             try:
                 self._take(passed)
-            except Exception as error:  # noqa: BLE001 - it belongs to whoever waits
+            except Exception as error:
                 passed.taken.set_exception(error)
+                if passed.together_with is not None and not isinstance(error, EdgetallyError):
+                    raise  # nobody knows what is in force now
             else:
                 passed.taken.set_result(None)
         if self._probation_until is not None and time.monotonic() >= self._probation_until:
             self._probation_until = None
             if self._record.on_trial == self._models.current.reference.sha256:
-                self._change(on_trial=None)
+                self._change(on_trial=None, was_spared=False)
 
     def close(self, timeout: float, *, failed: bool) -> None:
         """Exchange no more; failed: the service ends because it can't go on."""
@@ -166,7 +174,7 @@ class ModelExchange:
         if self._thread.ident is not None:
             self._thread.join(timeout)
             if not failed:
-                self._change(on_trial=None)
+                self._change(on_trial=None, was_spared=False)
 
     def _run(self) -> None:
         while not self._closed:
@@ -185,7 +193,7 @@ class ModelExchange:
 
     def _look(self) -> None:
         """See whether the path leads to another model, and try it."""
-        config, settled = self._config, self._settled
+        config, awaiting, settled = self._config, self._awaiting, self._settled
         seen = fingerprint(config.model.path)
         if seen is not None and seen == settled:
             return
@@ -200,7 +208,7 @@ class ModelExchange:
         if not self._is_settled(bundle) and not self._could_try(config, bundle):
             return
         self._waits_since = self._read = None
-        if self._config is config:
+        if self._config is config and self._awaiting is awaiting:
             self._settled = seen
 
     def _could_try(self, config: Config, bundle: ModelBundle) -> bool:
@@ -216,6 +224,8 @@ class ModelExchange:
         except PutOffError:
             self.candidate = ModelCandidate.of(bundle, "waiting", None)
             return False
+        except _ConfigurationError as error:  # tried again when that configuration is
+            self.candidate = ModelCandidate.of(bundle, "waiting", str(error))
         except EdgetallyError as error:
             reason = str(error)
             refused = Refusal(sha256=bundle.sha256, reason=reason, configured=configured)
@@ -236,7 +246,7 @@ class ModelExchange:
         elif (
             refused is not None
             and refused.sha256 == bundle.sha256
-            and refused.configured == self._configured(self._config)
+            and refused.configured == self._tried_with(refused, self._config)
         ):
             self._refuse(bundle, refused.reason)
             return True
@@ -310,6 +320,10 @@ class ModelExchange:
             return awaiting
         return config
 
+    def _tried_with(self, refused: Refusal, config: Config) -> str:
+        # Whoever took the process down does so with any configuration.
+        return digest_of(config) if refused.reason == DIED else self._configured(config)
+
     def _configured(self, config: Config) -> str:
         return digest_of(*filter(None, (config, self._awaiting)))
 
@@ -327,7 +341,10 @@ class ModelExchange:
         if self._models.current is not before or together_with not in (None, self._awaiting):
             raise PutOffError("the configuration changed meanwhile")
         if together_with is not None:
-            self._apply(together_with, passed.model)
+            try:
+                self._apply(together_with, passed.model)
+            except EdgetallyError as error:
+                raise _ConfigurationError(f"configuration: {error}") from error
         else:
             detector.report_from(*weak_thresholds(config))
             self._switch(named(detector, config, before.names))

@@ -21,6 +21,12 @@ if TYPE_CHECKING:
     from edgetally.bundle import ModelBundle
     from edgetally.config import Config
 
+DIED = (
+    "edgetally ended without a goodbye while it was tried, or new; ask for it by a message to "
+    "model/set"
+)
+"""Why a model is refused that the process did not survive."""
+
 _NAME = "model.json"
 _LARGEST = 1 << 20
 _MOST_TRUSTED = 8
@@ -81,6 +87,7 @@ class ModelRecord(_Value):
     path: the configuration's. chosen_against: where somebody chose the model in use by message,
     the hash of the one that path led to then. on_trial: the hash of a model that is being tried, or
     was taken a moment ago: whoever finds it here knows that the process did not survive it.
+    was_spared: it was begun with once more all the same, for no other one fits the configuration.
     trusted: hashes of models that were in use, the latest first: they need no trial.
     """
 
@@ -91,6 +98,7 @@ class ModelRecord(_Value):
     chosen_against: str | None = None
     refused: Refusal | None = None
     on_trial: str | None = None
+    was_spared: bool = False
     trusted: tuple[str, ...] = ()
 
     @classmethod

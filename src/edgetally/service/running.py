@@ -95,6 +95,7 @@ class Running:
 
     def _open(self) -> None:
         config, model = self.config, self.models.current
+        self._closing.callback(lambda: self.reporting.close(0.0))  # should the rest not open
         # Whoever ends the service does not wait for a runtime that hangs.
         self._closing.callback(lambda: self.models.current.detector.close(self._left()))
         for camera in config.cameras:

@@ -86,6 +86,7 @@ class Service:
         self._woken: SimpleQueue[None] = SimpleQueue()
         self._asked: SimpleQueue[tuple[Config, Future[None]]] = SimpleQueue()
         self._refusal: str | None = None
+        self._refusals = 0  # that others told: each is newer than what is being applied
         self._running: Running | None = None
         self.totals: Totals = {}
         self._told_failures: list[CameraLoop] = []
@@ -132,13 +133,17 @@ class Service:
 
     def refuse(self, reason: str | None) -> None:
         """Tell in health, from any thread, why there is a configuration that is not in force."""
+        self._refusals += 1
+        self._note_refusal(reason)
+        if self._running is not None:
+            self._running.exchange.expect(None)
+        self._woken.put(None)
+
+    def _note_refusal(self, reason: str | None) -> None:
         told = None if reason is None else f"{reason}; the last good one is in force"
         if told is not None and told != self._refusal:
             _log.error("%s", told)
         self._refusal = told
-        if self._running is not None:
-            self._running.exchange.expect(None)
-        self._woken.put(None)
 
     def run(self) -> None:
         """Run to the end.
@@ -224,9 +229,11 @@ class Service:
 
     def _tend(self, running: Running) -> None:
         model, config = running.models.current.reference, running.config
+        refusals = self._refusals
         running.tend()
         if running.config is not config:
-            self.refuse(None)
+            if refusals == self._refusals:
+                self._note_refusal(None)
             _log.info("the configuration has changed with the model")
         if running.models.current.reference != model and self._on_model is not None:
             self._on_model()
@@ -249,14 +256,17 @@ class Service:
         config, taken = newest
         if not taken.set_running_or_notify_cancel():
             return False
+        refusals = self._refusals
         try:
             running.apply(config)
         except EdgetallyError as error:
-            self.refuse(f"configuration: {error}")
-            running.exchange.expect(config)
+            if refusals == self._refusals:
+                self._note_refusal(f"configuration: {error}")
+                running.exchange.expect(config)
             taken.set_exception(error)
             return False
-        self.refuse(None)
+        if refusals == self._refusals:
+            self._note_refusal(None)
         _log.info("the configuration has changed")
         taken.set_result(None)
         return True

@@ -78,6 +78,7 @@ class UnderNucleus:
         self._errored_at = self._stopped_at = -math.inf  # monotonic seconds
         self._lock = threading.Lock()
         self._unread_since: float | None = None
+        self._again: threading.Timer | None = None
         self._news: _News | None = None
         self._refused: _News | None = None  # by the service that runs
         self._retry: threading.Timer | None = None
@@ -302,11 +303,13 @@ class UnderNucleus:
         lasts = now - self._unread_since
         if lasts >= _LONG_UNREAD:
             self._be(_News({}, how_to_tell({}, self._thing), problem))
-        again = threading.Timer(
+        if self._again is not None:
+            self._again.cancel()
+        self._again = threading.Timer(
             min(_UNREAD + lasts, _LONGEST_RETRY), self._changes.put, args=(None,)
         )
-        again.daemon = True
-        again.start()
+        self._again.daemon = True
+        self._again.start()
 
     def _take(self, content: dict[str, Any]) -> None:
         try:
