@@ -228,6 +228,10 @@ def _run(command: list[str], scratch: Path, problem: str, remedy: str = "see the
             check=True,
         )
     except subprocess.CalledProcessError as error:
+        if error.returncode < 0:
+            raise MissingError(
+                f"{problem}: killed by signal {-error.returncode}; is the memory enough?"
+            ) from None
         said = [line.strip() for line in error.output.splitlines() if line.strip()]
         for line in said[-20:]:
             sys.stderr.write(f"{line}\n")

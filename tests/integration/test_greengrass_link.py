@@ -418,6 +418,33 @@ def test_what_is_denied_while_we_are_being_stopped_is_one_line(
     assert line.startswith("the nucleus takes no more from us")
 
 
+def test_policies_that_go_just_before_we_are_stopped_are_one_line(
+    nucleus: Nucleus,
+    link: NucleusLink,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("edgetally.greengrass.calls._LATER", 0.5)
+    link.publish_local(TOPIC, b"1").result(5)
+    nucleus.deny("PublishToTopic")
+    with pytest.raises(DeniedError):
+        link.publish_local(TOPIC, b"2").result(5)
+    link.expect_end()
+    wait_until(lambda: "the nucleus takes no more from us" in caplog.text, "nobody says so")
+    assert "accessControl" not in caplog.text
+
+
+def test_a_topic_that_is_not_configured_any_more_needs_no_policy(
+    nucleus: Nucleus, link: NucleusLink, caplog: pytest.LogCaptureFixture
+) -> None:
+    link.publish_for(lambda topic: topic.startswith("edgetally/dock-2/"))
+    nucleus.deny("PublishToTopic")
+    with pytest.raises(DeniedError):
+        link.publish_local(TOPIC, b"1").result(5)
+    assert "it is no topic of the configuration any more" in caplog.text
+    assert "accessControl" not in caplog.text
+
+
 def test_what_was_denied_is_tried_again_at_once_when_the_configuration_changes(
     nucleus: Nucleus, link: NucleusLink
 ) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import threading
 from concurrent.futures import Future, InvalidStateError
 from typing import TYPE_CHECKING, Any
 
 from edgetally.greengrass.deadlines import Deadlines
 from edgetally.greengrass.failure import DeniedError, LostError, explained
 from edgetally.greengrass.lacking import Lacking
+from edgetally.greengrass.operation import Operation
 from edgetally.greengrass.policy import INTERPOLATION, allowing, needs_interpolation
 
 if TYPE_CHECKING:
@@ -17,9 +19,10 @@ if TYPE_CHECKING:
 
     from edgetally.errors import EdgetallyError
     from edgetally.greengrass.client import NucleusClient
-    from edgetally.greengrass.operation import Operation
 
 _log = logging.getLogger(__name__)
+_LATER = 2.0  # seconds: what was allowed may be denied because we are about to be stopped
+_PUBLISHING = (Operation.PUBLISH_LOCAL, Operation.PUBLISH_CLOUD)
 
 
 class Calls:
@@ -30,7 +33,7 @@ class Calls:
     in variables of policies in any case, as lite does.
 
     is_ending: set where we are being stopped: a nucleus lite that removes a component first takes
-    its policies away.
+    its policies away. is_topic_of_ours: tells whether a topic is one that we still publish to.
     """
 
     def __init__(
@@ -44,7 +47,9 @@ class Calls:
         self._component, self._timeout, self._unanswered = component, timeout, unanswered
         self._fills_in = fills_in
         self.is_ending = False
+        self.is_topic_of_ours: Callable[[str], bool] = lambda _: True
         self._denials: set[tuple[Operation, str]] = set()
+        self._allowed: set[tuple[Operation, str]] = set()
         self._has_parted = False
         self._lacking = Lacking()
         self._deadlines = Deadlines("greengrass deadlines")
@@ -73,6 +78,7 @@ class Calls:
         def answered(done: Future[Any]) -> None:
             error = done.exception()
             if error is None:
+                self._allowed.add((operation, resource))
                 _settle(answer, result=done.result())
             else:
                 fail(error)
@@ -99,6 +105,14 @@ class Calls:
         if (operation, resource) in self._denials:
             return
         self._denials.add((operation, resource))
+        if (operation, resource) not in self._allowed:
+            self._log_denial(operation, resource, error)
+            return
+        later = threading.Timer(_LATER, self._log_denial, args=(operation, resource, error))
+        later.daemon = True
+        later.start()
+
+    def _log_denial(self, operation: Operation, resource: str, error: DeniedError) -> None:
         if operation.is_for_aws_alone:
             _log.debug("%s", error)
             return
@@ -106,6 +120,9 @@ class Calls:
             if not self._has_parted:
                 self._has_parted = True
                 _log.warning("the nucleus takes no more from us, for it has us stopped: %s", error)
+            return
+        if operation in _PUBLISHING and not self.is_topic_of_ours(resource):
+            _log.warning("%s; it is no topic of the configuration any more", error)
             return
         lines = allowing(self._component, operation.value, resource)
         interpolation = needs_interpolation(operation.value, fills_in=self._fills_in)

@@ -277,6 +277,10 @@ class NucleusLink:
         """
         return self._call(Operation.PUT_METRICS, "", lambda client: client.put_metrics(counts))
 
+    def publish_for(self, is_topic_of_ours: Callable[[str], bool]) -> None:
+        """Know which topics are still published to; others may wait from before."""
+        self._calls.is_topic_of_ours = is_topic_of_ours
+
     def expect_end(self) -> None:
         """Know that we are being stopped. Signal-safe."""
         self._calls.is_ending = True

@@ -32,7 +32,7 @@ class Patience:
     echo: float = 5.0
     deaf: float = 600.0
     renewal: float = 600.0
-    configuration: float = 60.0
+    configuration: float = 15.0
     quiet: float = 0.5
     refused: float = 60.0
     life: float = 35 * 60.0

@@ -101,7 +101,7 @@ class Lane:
     @property
     def state(self) -> LaneState:
         """Whether the transport takes messages, of every topic."""
-        failing = self._delay or self._problem or self._resting.topics
+        failing = self._delay or self._problem or self._resting.reason
         return "failing" if failing else "ok"
 
     @property

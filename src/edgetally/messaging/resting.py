@@ -57,8 +57,9 @@ class Resting:
 
     @property
     def reason(self) -> str | None:
-        """Why the first of them rests; None where none does."""
-        return next((rest.reason for rest in tuple(self._rests.values())), None)
+        """Why the first of ours rests; None where none does. Others are given up some day."""
+        rests = tuple(self._rests.items())
+        return next((rest.reason for topic, rest in rests if self._is_ours(topic)), None)
 
     def due(self, now: float) -> tuple[str, int] | None:
         """Return a topic that is to be tried again, and the id of the message to do it with."""

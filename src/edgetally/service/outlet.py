@@ -52,6 +52,8 @@ class Outlet:
             will=self._will(config),
         )
         topics = Topics(publish.topic_prefix, publish.thing)
+        if self._link is not None:
+            self._link.publish_for(topics.has)
         self._publisher = Publisher(
             storage,
             self.transports,

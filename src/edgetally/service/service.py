@@ -256,7 +256,7 @@ class Service:
         config, taken = newest
         if not taken.set_running_or_notify_cancel():
             return False
-        refusals = self._refusals
+        refusals, before = self._refusals, running.config
         try:
             running.apply(config)
         except EdgetallyError as error:
@@ -267,7 +267,8 @@ class Service:
             return False
         if refusals == self._refusals:
             self._note_refusal(None)
-        _log.info("the configuration has changed")
+        if config != before:
+            _log.info("the configuration has changed")
         taken.set_result(None)
         return True
 

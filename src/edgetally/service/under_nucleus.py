@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 _QUIET = 0.3  # seconds without another word of a change
 _UNREAD = 1.0  # seconds until a configuration that could not be read is asked for again
-_LONG_UNREAD = 15.0
+_SHORT_UNREAD, _LONG_UNREAD = 3.0, 15.0  # until one goes on with the last good one, and without
 _FIRST_RETRY, _LONGEST_RETRY = 10.0, 60.0
 _LONGEST_RETRY_BESIDE = 600.0  # while another one is in force: to try one may take its time
 _PATIENCE = 60.0  # seconds in which what is missing may still come: a model is deployed beside
@@ -301,7 +301,7 @@ class UnderNucleus:
             self._unread_since = now
             _log.warning("%s", problem)
         lasts = now - self._unread_since
-        if lasts >= _LONG_UNREAD:
+        if lasts >= (_LONG_UNREAD if self._last.content is None else _SHORT_UNREAD):
             self._be(_News({}, how_to_tell({}, self._thing), problem))
         if self._again is not None:
             self._again.cancel()
