@@ -451,9 +451,11 @@ def test_what_was_denied_is_tried_again_at_once_when_the_configuration_changes(
     link.patience = replace(QUICK, denied=600.0)
     link._hearing._patience = link.patience
     nucleus.deny("SubscribeToTopic", REQUEST)
-    asked, again = link.subscribe_local(REQUEST, ears := Ears()), ready(link)
+    asked = link.subscribe_local(REQUEST, ears := Ears())
     with pytest.raises(DeniedError):
         asked.made.result(5)
+    again: queue.SimpleQueue[None] = queue.SimpleQueue()
+    link.add_allowed(lambda: again.put(None))
     link.configuration()
     link.watch_configuration(lambda: None)
     nucleus.allow("SubscribeToTopic", REQUEST)

@@ -84,6 +84,7 @@ class NucleusLink:
         self._closed = False
         self._connected = threading.Event()
         self._ready: list[Callable[[], None]] = []
+        self._allowed: list[Callable[[], None]] = []
         self._wanted_state: Literal["RUNNING", "ERRORED"] | None = None  # not told yet
         self._changed: Callable[[], None] | None = None
         self._watch = ConfigurationWatch(self.patience)
@@ -160,13 +161,11 @@ class NucleusLink:
 
     def add_ready(self, callback: Callable[[], None]) -> Callable[[], None]:
         """Call back whenever messages can go (again); returns what ends that."""
-        self._ready.append(callback)
+        return _added(self._ready, callback)
 
-        def remove() -> None:
-            with contextlib.suppress(ValueError):
-                self._ready.remove(callback)
-
-        return remove
+    def add_allowed(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Call back whenever policies may have changed; returns what ends that."""
+        return _added(self._allowed, callback)
 
     def publish_local(self, topic: str, body: bytes) -> Future[None]:
         """Publish a binary message to the device's components; done when the nucleus took it."""
@@ -441,6 +440,12 @@ class NucleusLink:
         for callback in tuple(self._ready):
             callback()
 
+    def _tell_allowed(self) -> None:
+        """Let be tried again what policies denied: they are a part of the configuration."""
+        self._hearing.retry()
+        for callback in tuple(self._allowed):
+            callback()
+
     def _lost(self, client: NucleusClient, reason: str) -> None:
         if client is not self._client or self._closed:
             return
@@ -471,9 +476,7 @@ class NucleusLink:
         if self._changed is None:
             return
         if self._watch.has_changed(now):
-            # Policies are a part of it: what they denied may be allowed now.
-            self._hearing.retry()
-            self._tell_ready()
+            self._tell_allowed()
             self._changed()
         if not self._watch.should_look(now):
             return
@@ -483,9 +486,19 @@ class NucleusLink:
             _log.debug("%s", error)
             return
         if is_other:
-            self._tell_ready()
+            self._tell_allowed()
             self._hearing.renew((Operation.WATCH_CONFIGURATION,))
             self._changed()
+
+
+def _added(callbacks: list[Callable[[], None]], callback: Callable[[], None]) -> Callable[[], None]:
+    callbacks.append(callback)
+
+    def remove() -> None:
+        with contextlib.suppress(ValueError):
+            callbacks.remove(callback)
+
+    return remove
 
 
 def _refused(reason: str) -> Future[None]:

@@ -15,6 +15,7 @@ from edgetally.messaging.rate import Rate
 from edgetally.messaging.resting import Resting
 from edgetally.messaging.transports.transport import (
     Connecting,
+    Policed,
     RefusedError,
     TopicRefusedError,
 )
@@ -95,6 +96,8 @@ class Lane:
         """Begin; the transport is registered with the outbox."""
         if isinstance(self.transport, Connecting):
             self.transport.on_ready = self._connected
+        if isinstance(self.transport, Policed):
+            self.transport.on_allowed = self._allowed
         self._backlog_end = self._outbox.newest()
         self._thread.start()
 
@@ -405,5 +408,8 @@ class Lane:
         self.connections += 1
         self._ready_at = time.monotonic()
         self._retry_at = 0.0
+        self.notify()
+
+    def _allowed(self) -> None:
         self._resting.hurry()
         self.notify()

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from edgetally.nucleus.registry import Names
 
 Result = TypeVar("Result")
+_PARTING = 2.0  # seconds
 _LONGEST_PATH = 100  # bytes; a Unix socket's has 107 at most
 
 
@@ -112,6 +113,7 @@ class Nucleus:
                 self._do(self.device.stop_all())
             if self._core is not None:
                 self._do(self.core.stop())
+            self._do(_finish())
         finally:
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join()
@@ -315,3 +317,13 @@ class Nucleus:
     def lose_cloud_publishes(self, number: int) -> None:
         """Answer so many publishes to IoT Core with OK, and lose them."""
         self.core.operations.iot_core.trouble.losing = number
+
+
+async def _finish() -> None:
+    """Let what goes on in the loop end, such as a deployment, for which others wait."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    if others:
+        _, endless = await asyncio.wait(others, timeout=_PARTING)
+        for task in endless:
+            task.cancel()
+        await asyncio.gather(*endless, return_exceptions=True)

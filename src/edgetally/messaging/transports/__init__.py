@@ -14,6 +14,7 @@ from edgetally.messaging.transports.console import ConsoleTransport
 from edgetally.messaging.transports.jsonl import JsonlTransport
 from edgetally.messaging.transports.transport import (
     Connecting,
+    Policed,
     Receiving,
     RefusedError,
     TopicRefusedError,
@@ -31,6 +32,7 @@ __all__ = [
     "Connecting",
     "ConsoleTransport",
     "JsonlTransport",
+    "Policed",
     "Receiving",
     "RefusedError",
     "TopicRefusedError",

@@ -47,11 +47,14 @@ class _NucleusTransport:
     ) -> None:
         self.on_ready: Callable[[], None] | None = None
         """Called, on another thread, when messages can go (again)."""
+        self.on_allowed: Callable[[], None] | None = None
+        """Called, on another thread, when policies may have changed."""
         self._link = link
         self._subscribe = subscribe
         self._subscriptions: list[Subscription] = []
         self._closed = False
         self._end_ready = link.add_ready(self._ready)
+        self._end_allowed = link.add_allowed(self._allowed)
 
     def __str__(self) -> str:
         return self.name
@@ -69,12 +72,17 @@ class _NucleusTransport:
         """Hear no more; the link stays open."""
         self._closed = True
         self._end_ready()
+        self._end_allowed()
         for subscription in self._subscriptions:
             subscription.close()
 
     def _ready(self) -> None:
         if self.on_ready is not None:
             self.on_ready()
+
+    def _allowed(self) -> None:
+        if self.on_allowed is not None:
+            self.on_allowed()
 
     def _payload(self, topic: str, body: str) -> bytes:
         if self._closed:

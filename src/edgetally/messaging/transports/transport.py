@@ -59,6 +59,14 @@ class Connecting(Protocol):
 
 
 @runtime_checkable
+class Policed(Protocol):
+    """A transport that knows when the rules by which it refuses topics have changed."""
+
+    on_allowed: Callable[[], None] | None
+    """Called, on any thread, when what it refused may be taken now."""
+
+
+@runtime_checkable
 class Receiving(Protocol):
     """A transport that messages come from."""
 
