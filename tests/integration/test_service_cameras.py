@@ -18,7 +18,7 @@ from edgetally.errors import EdgetallyError
 from edgetally.service import Service
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -118,10 +118,25 @@ def test_cameras_that_want_too_much_get_the_same_and_hear_by_how_much_they_are_s
     ]
     config = configured(bundle, tmp_path, cameras)
     until = time.monotonic() + 4  # what is missing shows once cameras have run for some seconds
-    health = run(config, lambda frames: sum(frames.values()) >= 130 and time.monotonic() >= until)
-    greedy = [health[name].processed for name in ("fast", "faster", "fastest")]
-    assert min(greedy) > 0.7 * max(greedy)
-    for name in ("fast", "faster", "fastest"):
+    greedy = ("fast", "faster", "fastest")
+    before: Counter[str] = Counter()  # since when all of them run: they begin one by one
+
+    def is_enough(frames: Counter[str]) -> bool:
+        if not before and all(frames[name] for name in greedy):
+            before.update(frames)
+        shown = sum((frames - before).values()) if before else 0
+        # For a while, others of the machine's programs may keep one from having its frame ready.
+        return time.monotonic() >= until and (
+            (shown >= 130 and is_fair(frames, 0.75)) or shown >= 1000
+        )
+
+    def is_fair(frames: Mapping[str, int], share: float = 0.7) -> bool:
+        given = [frames[name] - before[name] for name in greedy]
+        return min(given) > share * max(given)
+
+    health = run(config, is_enough)
+    assert is_fair({name: health[name].processed for name in greedy})
+    for name in greedy:
         each = health[name]
         assert each.shortfall > 20
         assert each.fps_processed + each.shortfall == pytest.approx(each.fps_wanted, rel=0.2)
