@@ -39,7 +39,7 @@ class CameraCounter:
 
         InputError where a line or zone names a class that the model does not have.
         """
-        check_classes(camera, classes)
+        check_classes([camera], classes)
         self._camera = camera.name
         self._classes = tuple(classes)
         self._tracker = Tracker(settings, name=camera.name)
@@ -162,12 +162,13 @@ class CameraCounter:
         )
 
 
-def check_classes(camera: CameraConfig, classes: Sequence[str]) -> None:
+def check_classes(cameras: Iterable[CameraConfig], classes: Sequence[str]) -> None:
     """InputError where a line or zone names a class that is not among the model's."""
-    for line in camera.lines:
-        _check_names(line.classes, classes, f"camera {camera.name!r}, line {line.name!r}")
-    for zone in camera.zones:
-        _check_names(zone.classes, classes, f"camera {camera.name!r}, zone {zone.name!r}")
+    for camera in cameras:
+        for line in camera.lines:
+            _check_names(line.classes, classes, f"camera {camera.name!r}, line {line.name!r}")
+        for zone in camera.zones:
+            _check_names(zone.classes, classes, f"camera {camera.name!r}, zone {zone.name!r}")
 
 
 def _check_names(names: Iterable[str], classes: Sequence[str], where: str) -> None:

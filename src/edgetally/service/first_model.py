@@ -46,6 +46,5 @@ def first_model(config: Config) -> LoadedModel:
 
 
 def _loaded(config: Config, bundle: ModelBundle) -> LoadedModel:
-    for camera in config.cameras:
-        check_classes(camera, bundle.classes)
+    check_classes(config.cameras, bundle.classes)
     return load_model(config.model, bundle)

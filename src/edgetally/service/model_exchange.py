@@ -312,11 +312,11 @@ class ModelExchange:
         """Return the present configuration; the one that waits where only that fits a model."""
         awaiting = self._awaiting
         try:
-            _check_classes(config, bundle)
+            check_classes(config.cameras, bundle.classes)
         except EdgetallyError:
             if awaiting is None or awaiting.model.path != config.model.path:
                 raise
-            _check_classes(awaiting, bundle)
+            check_classes(awaiting.cameras, bundle.classes)
             return awaiting
         return config
 
@@ -373,11 +373,6 @@ class ModelExchange:
             if record != self._record:
                 self._record = record
                 record.write(self._config.storage.path)
-
-
-def _check_classes(config: Config, bundle: ModelBundle) -> None:
-    for camera in config.cameras:
-        check_classes(camera, bundle.classes)
 
 
 def _kept(config: Config) -> tuple[int, list[str]]:

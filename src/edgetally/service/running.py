@@ -98,8 +98,7 @@ class Running:
         self._closing.callback(lambda: self.reporting.close(0.0))  # should the rest not open
         # Whoever ends the service does not wait for a runtime that hangs.
         self._closing.callback(lambda: self.models.current.detector.close(self._left()))
-        for camera in config.cameras:
-            check_classes(camera, model.classes)
+        check_classes(config.cameras, model.classes)
         with ExitStack() as undo:
             cameras = []
             for camera in config.cameras:
@@ -146,8 +145,7 @@ class Running:
                 model = model_wanted(
                     config.model, self.config.model, self.models, self._is_stopping, undo, anew=anew
                 )
-            for camera in config.cameras:
-                check_classes(camera, (model or self.models.current).classes)
+            check_classes(config.cameras, (model or self.models.current).classes)
             begun = self._begun(config.cameras, undo, anew=anew)
             storage = self.storage
             if config.storage.path.resolve() != self.config.storage.path.resolve():
