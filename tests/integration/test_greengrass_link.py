@@ -139,7 +139,7 @@ def test_where_neither_token_nor_name_is_taken_it_is_hopeless_but_not_too_soon(
 ) -> None:
     link = link_to(nucleus)
     despaired = threading.Event()
-    link.on_hopeless = despaired.set
+    link.on_hopeless(despaired.set)
     began = time.monotonic()
     link.open(5)
     nucleus.restart()
@@ -308,7 +308,7 @@ def test_an_update_is_validated_before_it_is_deployed(tmp_path: Path) -> None:
             return "a is two" if configuration["a"] == 2 else None
 
         link.validate_updates(check)
-        link._hearing._all()[0].made.result(5)
+        link._connection.hearing._all()[0].made.result(5)
         with pytest.raises(EdgetallyError, match="a is two"):
             nucleus.configure(NAME, {"a": 2})
         nucleus.configure(NAME, {"a": 3})
@@ -449,7 +449,7 @@ def test_what_was_denied_is_tried_again_at_once_when_the_configuration_changes(
     nucleus: Nucleus, link: NucleusLink
 ) -> None:
     link.patience = replace(QUICK, denied=600.0)
-    link._hearing._patience = link.patience
+    link._connection.hearing._patience = link.patience
     nucleus.deny("SubscribeToTopic", REQUEST)
     asked = link.subscribe_local(REQUEST, ears := Ears())
     with pytest.raises(DeniedError):

@@ -97,7 +97,7 @@ class UnderNucleus:
     def run(self) -> None:
         """Run to the end. EdgetallyError where only another process can go on."""
         started = self._clock()
-        self._link.on_hopeless = self._give_up
+        self._link.on_hopeless(self._give_up)
         if load_unless(lambda: self._stopping, self._open) is None:
             return
         for work in (self._read_changes, self._tell_states):
