@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Literal
 
 from edgetally.errors import EdgetallyError
 from edgetally.messaging.parts import parts_of
-from edgetally.messaging.rate import Rate
 from edgetally.messaging.resting import Resting
+from edgetally.messaging.selection import Selection
 from edgetally.messaging.transports.transport import (
     Connecting,
     Policed,
@@ -21,14 +21,13 @@ from edgetally.messaging.transports.transport import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Sequence
     from concurrent.futures import Future
 
     from edgetally.messaging.outbox import Outbox, OutboxEntry
     from edgetally.messaging.transports.transport import Transport
 
 _log = logging.getLogger(__name__)
-_BATCH = 64
 _DROPPED_AT_ONCE = 1000  # else who counts would wait for it
 _POLL = 1.0  # seconds; another process may have put something in
 _LONGEST_RETRY = 60.0
@@ -50,9 +49,8 @@ class _Sent:
 class Lane:
     """Carries what waits for one transport, from `start` until `finish`.
 
-    What waited when the lane began, or when a transport works again that failed, is the backlog:
-    it leaves at `rate` messages a second, oldest first. What came since goes before it, at once;
-    where more comes than the transport carries, all else goes before detections.
+    What waited when the lane began, or when a transport works again that failed, is the backlog,
+    which leaves at `rate` messages a second: see `Selection`.
 
     A transport that fails is tried again after `retry` seconds or so, with one message, then after
     twice as long each time, up to a minute. A topic that alone is not taken rests, and all else
@@ -73,7 +71,6 @@ class Lane:
         self.error: Exception | None = None
         self.is_drained = False
         self._outbox = outbox
-        self._rate = Rate(rate, time.monotonic())
         self._retry = retry
         self._random = random.Random()  # noqa: S311 - spreads retries, hides nothing
         self._wake = threading.Condition()
@@ -81,15 +78,16 @@ class Lane:
         self._closing = self._abandoned = False
         self._on_the_way: dict[int, _Sent] = {}
         self._resting = Resting(retry, is_ours, patience)
-        self._scanned: dict[tuple[int, int | None, bool | None], int] = {}
         self._failure = ""  # the latest
         self.connections = 0
         self._delay = 0.0  # seconds to the next try; 0 while it works
         self._retry_at = 0.0
         self._ready_at = 0.0  # when the transport said that messages can go again
-        self._backlog_end = 0  # id of the latest message of the backlog; 0: there is none
         self._newest_at_try = 0  # id, when a failing transport was last tried
         self._name = transport.name
+        self._selection = Selection(
+            outbox, self._name, rate, self._resting, self._on_the_way.keys()
+        )
         self._thread = threading.Thread(target=self._run, name=str(transport), daemon=True)
 
     def start(self) -> None:
@@ -98,7 +96,7 @@ class Lane:
             self.transport.on_ready = self._connected
         if isinstance(self.transport, Policed):
             self.transport.on_allowed = self._allowed
-        self._backlog_end = self._outbox.newest()
+        self._selection.begin_backlog(self._outbox.newest())
         self._thread.start()
 
     @property
@@ -120,7 +118,7 @@ class Lane:
 
     def pace(self, rate: float) -> None:
         """Let the backlog leave at so many messages a second."""
-        self._rate = Rate(rate, time.monotonic())
+        self._selection.pace(rate)
         self.notify()
 
     def notify(self) -> None:
@@ -155,7 +153,7 @@ class Lane:
             self._retry_at = 0.0  # one more try, whatever it was waiting for
             while not self._abandoned:
                 self._work()
-                if not self._on_the_way and (self._delay or not self._is_left()):
+                if not self._on_the_way and (self._delay or not self._selection.is_left()):
                     break
                 self._wait(heeds_closing=False)
             if self._abandoned:
@@ -169,16 +167,14 @@ class Lane:
         finally:
             self.transport.close()
 
-    def _is_left(self) -> bool:
-        return bool(self._outbox.pending(self._name, 1, without=self._resting.topics))
-
     def _work(self) -> None:
         """Send until the window is full or there is nothing to send now."""
         while not self._abandoned:
             self._note_ends()
             if self._is_full() or time.monotonic() < self._retry_at:
                 return
-            entries = self._next()
+            choose = self._selection.probe if self._delay else self._selection.next
+            entries = choose(is_closing=self._closing)
             if not entries:
                 return
             for entry in entries:
@@ -190,8 +186,8 @@ class Lane:
         timeout = _POLL
         if self._retry_at > now:
             timeout = self._retry_at - now
-        elif self._backlog_end and not self._is_full():
-            timeout = self._rate.wait(now) or _POLL
+        elif not self._is_full():
+            timeout = self._selection.wait(now) or _POLL
         rest = self._resting.wait(now)
         if rest:  # else it waits for what is on its way
             timeout = min(timeout, rest)
@@ -210,73 +206,6 @@ class Lane:
         tried = self._resting.topics | self._resting.suspects
         alone = self._delay or not tried.isdisjoint(under_way)
         return len(under_way) >= (1 if alone else self.transport.window)
-
-    def _next(self) -> Sequence[OutboxEntry]:
-        """Choose what to send now."""
-        due = None if self._closing else self._resting.due(time.monotonic())
-        if self._delay:
-            return self._probe() or (self._again(*due) if due else ())
-        if due:
-            # Alone: a broker may close the connection over it. And a message that is not there
-            # any more leaves nothing to wait for.
-            return () if self._on_the_way else self._again(*due) or self._next()
-        fresh = self._waiting(_BATCH, after=self._backlog_end)
-        if len(fresh) < _BATCH:
-            return fresh or self._backlog()
-        urgent = self._waiting(_BATCH, after=self._backlog_end, urgent=True)
-        return urgent or self._backlog() or fresh
-
-    def _probe(self) -> Sequence[OutboxEntry]:
-        """Choose what a failing transport is tried with: not only what has failed before."""
-        suspects = tuple(self._resting.suspects)
-        for urgent in (True, None):
-            if found := self._waiting(1, urgent=urgent, without=suspects):
-                return found
-        for suspect in suspects:
-            if found := self._waiting(1, without=set(suspects) - {suspect}):
-                return found
-        return ()
-
-    def _again(self, topic: str, number: int) -> Sequence[OutboxEntry]:
-        """Return the message to try a resting topic with."""
-        found = self._outbox.pending(self._name, 1, after=number - 1, until=number)
-        if not found:
-            self._resting.forget(topic)
-            self._scanned.clear()
-        return found
-
-    def _backlog(self) -> Sequence[OutboxEntry]:
-        allowed = self._rate.allowed(time.monotonic())
-        if not self._backlog_end or not allowed:
-            return ()
-        backlog = self._waiting(min(allowed, _BATCH), until=self._backlog_end)
-        if not backlog and not self._on_the_way:
-            self._backlog_end = 0
-        return backlog
-
-    def _waiting(
-        self,
-        limit: int,
-        *,
-        after: int = 0,
-        until: int | None = None,
-        urgent: bool | None = None,
-        without: Collection[str] = (),
-    ) -> list[OutboxEntry]:
-        key = (after, until, urgent)
-        newest = self._outbox.newest() if until is None else until
-        entries = self._outbox.pending(
-            self._name,
-            limit + len(self._on_the_way),
-            after=max(after, self._scanned.get(key, 0)),
-            until=until,
-            urgent=urgent,
-            without={*self._resting.topics, *without},
-        )
-        if self._resting.topics and not without:
-            # What rests may be much, and is not to be read again each time.
-            self._scanned[key] = entries[0].id - 1 if entries else newest
-        return [entry for entry in entries if entry.id not in self._on_the_way][:limit]
 
     def _send(self, entry: OutboxEntry) -> bool:
         """Hand an entry over; False where the transport fails."""
@@ -298,8 +227,7 @@ class Lane:
             self._blame(entry.topic, entry.id, error, now, alone=not self._on_the_way)
             return False
         self._on_the_way[entry.id] = _Sent(entry.topic, parts, now)
-        if entry.id <= self._backlog_end:
-            self._rate.take()
+        self._selection.sent(entry.id)
         for future in parts:
             if not future.done():
                 future.add_done_callback(lambda _: self.notify())
@@ -335,12 +263,12 @@ class Lane:
 
     def _arrived(self, topic: str) -> None:
         if self._resting.arrived(topic):
-            self._scanned.clear()
+            self._selection.read_again()
             _log.info("%s takes messages for %s again", self.transport, topic)
 
     def _rest(self, topic: str, number: int, error: BaseException) -> None:
         # Now and then all is read again: earlier messages come back with a disk that had failed.
-        self._scanned.clear()
+        self._selection.read_again()
         now = time.monotonic()
         if isinstance(error, TopicRefusedError) and self._resting.is_given_up(topic, now):
             self._give_up(topic, error)
@@ -382,8 +310,8 @@ class Lane:
         if self._delay:
             _log.info("%s works again", self.transport)
             self._delay = self._retry_at = 0.0
-            self._scanned.clear()
-            self._backlog_end = self._newest_at_try
+            self._selection.read_again()
+            self._selection.begin_backlog(self._newest_at_try)
 
     def _fail(self, error: BaseException, sent_at: float) -> None:
         now = time.monotonic()
