@@ -8,6 +8,7 @@ import logging
 import queue
 import threading
 import time
+from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -307,8 +308,7 @@ def test_an_update_is_validated_before_it_is_deployed(tmp_path: Path) -> None:
             seen.append(configuration)
             return "a is two" if configuration["a"] == 2 else None
 
-        link.validate_updates(check)
-        link._connection.hearing._all()[0].made.result(5)
+        link.validate_updates(check).made.result(5)
         with pytest.raises(EdgetallyError, match="a is two"):
             nucleus.configure(NAME, {"a": 2})
         nucleus.configure(NAME, {"a": 3})
@@ -446,22 +446,22 @@ def test_a_topic_that_is_not_configured_any_more_needs_no_policy(
 
 
 def test_what_was_denied_is_tried_again_at_once_when_the_configuration_changes(
-    nucleus: Nucleus, link: NucleusLink
+    nucleus: Nucleus,
 ) -> None:
-    link.patience = replace(QUICK, denied=600.0)
-    link._connection.hearing._patience = link.patience
     nucleus.deny("SubscribeToTopic", REQUEST)
-    asked = link.subscribe_local(REQUEST, ears := Ears())
-    with pytest.raises(DeniedError):
-        asked.made.result(5)
-    again: queue.SimpleQueue[None] = queue.SimpleQueue()
-    link.add_allowed(lambda: again.put(None))
-    link.configuration()
-    link.watch_configuration(lambda: None)
-    nucleus.allow("SubscribeToTopic", REQUEST)
-    nucleus.configure(NAME, {"accessControl": {"more": {"a": "b"}}})
-    again.get(timeout=5)
-    heard_anew(nucleus, ears, REQUEST)
+    with closing(link_to(nucleus, replace(QUICK, denied=600.0))) as link:
+        link.open(5)
+        asked = link.subscribe_local(REQUEST, ears := Ears())
+        with pytest.raises(DeniedError):
+            asked.made.result(5)
+        again: queue.SimpleQueue[None] = queue.SimpleQueue()
+        link.add_allowed(lambda: again.put(None))
+        link.configuration()
+        link.watch_configuration(lambda: None).made.result(5)
+        nucleus.allow("SubscribeToTopic", REQUEST)
+        nucleus.configure(NAME, {"accessControl": {"more": {"a": "b"}}})
+        again.get(timeout=5)
+        heard_anew(nucleus, ears, REQUEST)
 
 
 def test_a_java_nucleus_that_is_offline_does_all_that_needs_no_cloud(

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from edgetally.greengrass.lasting_connection import LastingConnection
     from edgetally.greengrass.patience import Patience
+    from edgetally.greengrass.subscription import Subscription
 
 _log = logging.getLogger(__name__)
 _POLICIES = "accessControl"  # the nucleus's own part of a component's configuration
@@ -46,16 +47,16 @@ class ComponentConfiguration:
         self._watch.read(found)
         return found
 
-    def watch(self, changed: Callable[[], None]) -> None:
+    def watch(self, changed: Callable[[], None]) -> Subscription:
         """Call back a moment after it has changed; also without a word of it."""
         self._changed = changed
-        self._connection.hearing.add(
+        return self._connection.hearing.add(
             Operation.WATCH_CONFIGURATION,
             "",
             lambda _: self._connection.do(lambda: self._watch.word(time.monotonic())),
         )
 
-    def validate(self, check: Callable[[dict[str, Any]], str | None]) -> None:
+    def validate(self, check: Callable[[dict[str, Any]], str | None]) -> Subscription:
         """Let `check` say what is wrong with one that is about to be deployed.
 
         It may take its time. A nucleus that does not ask is missed in silence.
@@ -74,7 +75,7 @@ class ComponentConfiguration:
                     lambda client: client.report_validity(asked.deployment_id, problem),
                 )
 
-        self._connection.hearing.add(Operation.VALIDATE, "", validate)
+        return self._connection.hearing.add(Operation.VALIDATE, "", validate)
 
     # Below: on the connection's thread.
 

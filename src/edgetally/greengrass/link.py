@@ -170,16 +170,16 @@ class NucleusLink:
         """Read our configuration, whole, without what is the nucleus's own. EdgetallyError."""
         return self._configuration.read()
 
-    def watch_configuration(self, changed: Callable[[], None]) -> None:
+    def watch_configuration(self, changed: Callable[[], None]) -> Subscription:
         """Call back a moment after the configuration has changed; also without a word of it."""
-        self._configuration.watch(changed)
+        return self._configuration.watch(changed)
 
-    def validate_updates(self, check: Callable[[dict[str, Any]], str | None]) -> None:
+    def validate_updates(self, check: Callable[[dict[str, Any]], str | None]) -> Subscription:
         """Let `check` say what is wrong with a configuration that is about to be deployed.
 
         It may take its time. A nucleus that does not ask is missed in silence.
         """
-        self._configuration.validate(check)
+        return self._configuration.validate(check)
 
     def update_state(self, state: Literal["RUNNING", "ERRORED"]) -> None:
         """Tell the nucleus how we are; where that fails, again on the next connection."""
