@@ -111,26 +111,28 @@ def test_a_camera_that_never_answers_does_not_keep_a_run_from_stopping(
 def test_cameras_that_want_too_much_get_the_same_and_hear_by_how_much_they_are_short(
     bundle: ModelBundle, tmp_path: Path
 ) -> None:
-    """Three that ask for more than any device gives, one that asks for little."""
+    """Six that ask for more than the device gives, one that asks for little."""
+    greedy = {f"fast{number}": 140 + 20 * number for number in range(6)}
     cameras: list[dict[str, Any]] = [
         {"name": name, "source": "test:64x48", "fps": fps, "maxFrames": 10_000}
-        for name, fps in (("slow", 4), ("fast", 200), ("faster", 220), ("fastest", 240))
+        for name, fps in ({"slow": 4} | greedy).items()
     ]
-    config = configured(bundle, tmp_path, cameras)
+    content = configured(bundle, tmp_path, cameras)
+    # Else what this untrained model makes up keeps the counting busy, and the engine waits for it.
+    certain = content.model.model_copy(update={"score_threshold": 0.95})
+    config = content.model_copy(update={"model": certain})
     until = time.monotonic() + 4  # what is missing shows once cameras have run for some seconds
-    greedy = ("fast", "faster", "fastest")
     before: Counter[str] = Counter()  # since when all of them run: they begin one by one
 
     def is_enough(frames: Counter[str]) -> bool:
         if not before and all(frames[name] for name in greedy):
             before.update(frames)
         shown = sum((frames - before).values()) if before else 0
-        return shown >= 130 and time.monotonic() >= until
+        return shown >= 200 and time.monotonic() >= until
 
     health = run(config, is_enough)
     given = [health[name].processed - before[name] for name in greedy]
-    # Whose frames come faster is ready more often: 1.5 times as much on two slow cores.
-    assert min(given) > 0.5 * max(given)
+    assert min(given) > 0.8 * max(given)
     for name in greedy:
         each = health[name]
         assert each.shortfall > 20
