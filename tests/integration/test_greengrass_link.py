@@ -434,14 +434,44 @@ def test_policies_that_go_just_before_we_are_stopped_are_one_line(
     assert "accessControl" not in caplog.text
 
 
+def test_policies_that_go_just_before_we_end_are_told_though_there_is_no_time_left(
+    nucleus: Nucleus, link: NucleusLink, caplog: pytest.LogCaptureFixture
+) -> None:
+    link.publish_local(TOPIC, b"1").result(5)
+    nucleus.deny("PublishToTopic")
+    with pytest.raises(DeniedError):
+        link.publish_local(TOPIC, b"2").result(5)
+    link.expect_end()
+    link.close()
+    (line,) = [record.getMessage() for record in caplog.records if "denies" in record.message]
+    assert line.startswith("the nucleus takes no more from us")
+
+
+def test_what_is_denied_again_after_it_was_allowed_is_told_again(
+    nucleus: Nucleus, link: NucleusLink, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(2):
+        nucleus.deny("PublishToTopic")
+        for body in (b"1", b"2"):
+            with pytest.raises(DeniedError):
+                link.publish_local(TOPIC, body).result(5)
+        nucleus.allow("PublishToTopic")
+        link.publish_local(TOPIC, b"3").result(5)
+    link.close()
+    assert sum("denies" in record.message for record in caplog.records) == 2
+
+
 def test_a_topic_that_is_not_configured_any_more_needs_no_policy(
     nucleus: Nucleus, link: NucleusLink, caplog: pytest.LogCaptureFixture
 ) -> None:
     link.publish_for(lambda topic: topic.startswith("edgetally/dock-2/"))
     nucleus.deny("PublishToTopic")
+    nucleus.deny("SubscribeToIoTCore")
     with pytest.raises(DeniedError):
         link.publish_local(TOPIC, b"1").result(5)
-    assert "it is no topic of the configuration any more" in caplog.text
+    with pytest.raises(DeniedError):  # as who waits for events to be heard back does
+        link.subscribe_cloud("edgetally/dock-1/+/events", Ears()).made.result(5)
+    assert caplog.text.count("it is no topic of the configuration any more") == 2
     assert "accessControl" not in caplog.text
 
 

@@ -18,6 +18,7 @@ from edgetally.messaging.schemas import json_schemas
 from edgetally.service import Service
 
 if TYPE_CHECKING:
+    import pytest
     from mosquitto_broker import Certificate
 
 pytest_plugins = ("mqtt_fixtures",)
@@ -33,6 +34,7 @@ def test_a_message_brings_the_model_before_back_though_another_was_refused_since
     witness: Witness,
     ours: Authority,
     device: Certificate,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     work = tmp_path / "work"
 
@@ -56,6 +58,15 @@ def test_a_message_brings_the_model_before_back_though_another_was_refused_since
     def refused() -> list[str]:
         candidates = [body.get("candidate") or {} for body in heard(f"{ROOT}/health")[-1:]]
         return [each["model"]["version"] for each in candidates if each.get("state") == "refused"]
+
+    def ask(request: str, model: str) -> None:
+        body = json.dumps({"requestId": request, "model": model})
+        door = ("-h", broker.address, "-p", str(broker.open_port))
+        asked = ("-q", "1", "-t", f"{ROOT}/model/set", "-m", body)
+        subprocess.run([_PUBLISHER, *door, *asked], check=True)
+
+    def answers() -> dict[str, bool]:
+        return {each["requestId"]: each["accepted"] for each in heard(f"{ROOT}/model/response")}
 
     place("1.0")
     config = {
@@ -103,16 +114,16 @@ def test_a_message_brings_the_model_before_back_though_another_was_refused_since
         wait_until(lambda: versions() == ["1.0", "2.0"], "no other model came", 2 * WAIT)
         place("3.0", classes=tuple(f"other {name}" for name in bundle.classes))
         wait_until(lambda: refused() == ["3.0"], "it was not refused", 2 * WAIT)
-        request = json.dumps({"requestId": "m-1", "model": "previous"})
-        door = ("-h", broker.address, "-p", str(broker.open_port))
-        asked = ("-q", "1", "-t", f"{ROOT}/model/set", "-m", request)
-        subprocess.run([_PUBLISHER, *door, *asked], check=True)
+        ask("m-0", "none such")
+        wait_until(lambda: answers() == {"m-0": False}, "no answer came", WAIT)
+        ask("m-1", "previous")
         wait_until(lambda: versions() == ["1.0", "2.0", "1.0"], "it did not come back", 2 * WAIT)
-        wait_until(lambda: bool(heard(f"{ROOT}/model/response")), "no answer came", WAIT)
+        wait_until(lambda: "m-1" in answers(), "no answer came", WAIT)
     finally:
         service.stop()
         running.join(30)
-    (answer,) = heard(f"{ROOT}/model/response")
+    assert caplog.text.count("3.0 is not taken") == 1  # nor is it tried for a name that is none
+    answer = heard(f"{ROOT}/model/response")[-1]
     jsonschema.validate(answer, json_schemas()["model_response"])
     assert (answer["requestId"], answer["accepted"]) == ("m-1", True)
     assert answer["model"]["version"] == "1.0"

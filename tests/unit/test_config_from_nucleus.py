@@ -116,7 +116,15 @@ def test_the_devices_name_and_the_nucleus_are_what_is_not_given() -> None:
         ({"model": {"path": "x"}, "requests": {"maxRate": "fast"}}, "requests.maxRate: expected a"),
         ({"model": {"path": "x"}, "camera": {}}, "unknown key camera; did you mean 'cameras'"),
         ({"model": {"path": "x"}, "publish": {"thing": "a/b"}}, "publish.thing"),
-        ({"model": {"path": "x"}, "cameras": "[" * 100_000}, "cameras: expected a list"),
+        ({"model": {"path": "x"}, "cameras": "[" * 100_000}, "cameras: the text is no JSON"),
+        (
+            {"model": {"path": "x"}, "cameras": '[{"name": "dock", "source": '},
+            "cameras: the text is no JSON: expecting value (line 1, column 29)",
+        ),
+        (
+            {"model": {"path": "x"}, "publish": {"transports": []}},
+            "publish.transports is empty, so nothing would be told",
+        ),
         (
             {"model": {"path": "x"}, "cameras": "1 parts", "cameraParts": {"1": "[" * 100_000}},
             "the 1 cameraParts are no JSON",

@@ -38,7 +38,13 @@ def config_of_nucleus(content: Mapping[str, Any], thing: str) -> Config:
         publish.setdefault("transports", _TRANSPORTS)
         if thing:
             publish.setdefault("thing", thing)
-    return of_device(parse_config(plain, ORIGIN, needs_cameras=False), ORIGIN)
+    config = parse_config(plain, ORIGIN, needs_cameras=False)
+    if not config.publish.transports:
+        raise InputError(
+            f"configuration {ORIGIN}: publish.transports is empty, so nothing would be told; "
+            "leave it out for the nucleus's own"
+        )
+    return of_device(config, ORIGIN)
 
 
 def how_to_tell(content: Mapping[str, Any], thing: str) -> Config:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -135,6 +136,7 @@ ANY_CAMERA = "*"
 """Name of a camera, in a configuration for replays, that serves any."""
 
 _TYPES = " or ".join((", ".join([*TRANSPORTS][:-1]), [*TRANSPORTS][-1]))
+_CONTAINERS = ("tuple_type", "model_type", "dict_type", "model_attributes_type")
 # What pydantic says in its own terms, in the words of someone who writes YAML.
 _PLAIN = {
     "tuple_type": "expected a list",
@@ -194,9 +196,25 @@ def _one_told(problem: ErrorDetails) -> str:
     text = _PLAIN.get(context.get("pattern", problem["type"]), "").format(**context)
     text = text or problem["msg"].removeprefix("Value error, ")
     given = problem["input"]
+    if problem["type"] in _CONTAINERS and isinstance(given, str) and (why := _why_no_json(given)):
+        return f"{where}: the text is no JSON: {why}"
     shown = quoted(given) if isinstance(given, str | int | float) else ""
     shown = f", got {shown}" if shown else ""
     return f"{where}: {text[:1].lower()}{text[1:]}{shown}" if where else text
+
+
+def _why_no_json(text: str) -> str | None:
+    """Return what is wrong with a text that is meant as JSON, without showing any of it."""
+    if text.strip()[:1] not in ("[", "{"):
+        return None
+    try:
+        json.loads(text)
+    except json.JSONDecodeError as error:
+        at = f"line {error.lineno}, column {error.colno}"
+        return f"{error.msg[:1].lower()}{error.msg[1:]} ({at})"
+    except (ValueError, RecursionError):
+        return "it can't be read"
+    return None
 
 
 def _hint(key: str, section: tuple[int | str, ...]) -> str:

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _LATER = 2.0  # seconds: what was allowed may be denied because we are about to be stopped
-_PUBLISHING = (Operation.PUBLISH_LOCAL, Operation.PUBLISH_CLOUD)
+# What goes on for old topics for as long as messages wait for them.
+_OF_OLD_TOPICS = (Operation.PUBLISH_LOCAL, Operation.PUBLISH_CLOUD, Operation.SUBSCRIBE_CLOUD)
 
 
 class Calls:
@@ -51,6 +52,7 @@ class Calls:
         self._denials: set[tuple[Operation, str]] = set()
         self._allowed: set[tuple[Operation, str]] = set()
         self._has_parted = False
+        self._later: dict[tuple[Operation, str], threading.Timer] = {}
         self._lacking = Lacking()
         self._deadlines = Deadlines("greengrass deadlines")
 
@@ -79,6 +81,7 @@ class Calls:
             error = done.exception()
             if error is None:
                 self._allowed.add((operation, resource))
+                self._denials.discard((operation, resource))
                 _settle(answer, result=done.result())
             else:
                 fail(error)
@@ -101,16 +104,22 @@ class Calls:
         return answer
 
     def tell_denial(self, operation: Operation, resource: str, error: DeniedError) -> None:
-        """Log what is denied, with the policy that would allow it; the first time."""
-        if (operation, resource) in self._denials:
+        """Log what is denied, with the policy that would allow it; once, until it is allowed."""
+        what = operation, resource
+        if what in self._denials:
             return
-        self._denials.add((operation, resource))
-        if (operation, resource) not in self._allowed:
+        self._denials.add(what)
+        if self.is_ending or what not in self._allowed:
             self._log_denial(operation, resource, error)
             return
-        later = threading.Timer(_LATER, self._log_denial, args=(operation, resource, error))
+        later = threading.Timer(_LATER, self._log_later, args=(operation, resource, error))
         later.daemon = True
+        self._later[what] = later
         later.start()
+
+    def _log_later(self, operation: Operation, resource: str, error: DeniedError) -> None:
+        if self._later.pop((operation, resource), None) is not None:
+            self._log_denial(operation, resource, error)
 
     def _log_denial(self, operation: Operation, resource: str, error: DeniedError) -> None:
         if operation.is_for_aws_alone:
@@ -121,7 +130,7 @@ class Calls:
                 self._has_parted = True
                 _log.warning("the nucleus takes no more from us, for it has us stopped: %s", error)
             return
-        if operation in _PUBLISHING and not self.is_topic_of_ours(resource):
+        if operation in _OF_OLD_TOPICS and not self.is_topic_of_ours(resource):
             _log.warning("%s; it is no topic of the configuration any more", error)
             return
         lines = allowing(self._component, operation.value, resource)
@@ -131,7 +140,10 @@ class Calls:
         _log.error("%s%s", error, remedy + lines if lines else "")
 
     def close(self) -> None:
-        """End no more calls: the connection's end does."""
+        """End no more calls: the connection's end does. Tell what is still to be told."""
+        for later in tuple(self._later.values()):
+            later.cancel()
+            self._log_later(*later.args)
         self._deadlines.close()
 
 

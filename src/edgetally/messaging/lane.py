@@ -273,8 +273,13 @@ class Lane:
         if isinstance(error, TopicRefusedError) and self._resting.is_given_up(topic, now):
             self._give_up(topic, error)
         elif self._resting.refuse(topic, number, error, now):
-            _log.warning(
-                "%s does not take messages for %s, which wait: %s", self.transport, topic, error
+            is_told = isinstance(error, TopicRefusedError) and error.is_told
+            _log.log(
+                logging.DEBUG if is_told else logging.WARNING,
+                "%s does not take messages for %s, which wait: %s",
+                self.transport,
+                topic,
+                error,
             )
 
     def _give_up(self, topic: str, error: BaseException) -> None:

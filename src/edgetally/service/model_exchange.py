@@ -268,6 +268,7 @@ class ModelExchange:
     def _granted(self, wish: str) -> str | None:
         """Do what a message asked for; return why not."""
         config, record = self._config, self._record
+        bundle: ModelBundle | None = None
         try:
             bundle = model_meant(wish, config.model.path, record.in_use, record.previous)
             if bundle.sha256 != self._models.current.reference.sha256:
@@ -278,7 +279,8 @@ class ModelExchange:
                 led_to = None
         except (EdgetallyError, OSError) as error:
             _log.warning("a message asked for model %r, which is not taken: %s", wish, error)
-            self.candidate = self._settled = None  # the next look says what is of the path
+            if bundle is not None:
+                self.candidate = self._settled = None  # the next look says what is of the path
             return str(error)
         self._change(chosen_against=led_to if led_to != bundle.sha256 else None, refused=None)
         self.candidate = self._settled = None

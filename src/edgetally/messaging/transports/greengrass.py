@@ -295,7 +295,7 @@ class IotCoreTransport(_NucleusTransport):
 
 def _mapped(error: BaseException) -> BaseException:
     if isinstance(error, DeniedError):
-        return TopicRefusedError(str(error))
+        return TopicRefusedError(str(error), is_told=True)  # by the link, with the policy
     if isinstance(error, InvalidError):
         return RefusedError(str(error))
     return error

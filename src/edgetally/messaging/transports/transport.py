@@ -16,7 +16,14 @@ class RefusedError(EdgetallyError):
 
 
 class TopicRefusedError(EdgetallyError):
-    """Messages of this topic are not taken until someone mends that; those of others may be."""
+    """Messages of this topic are not taken until someone mends that; those of others may be.
+
+    is_told: whether the log has it already.
+    """
+
+    def __init__(self, reason: str, *, is_told: bool = False) -> None:
+        super().__init__(reason)
+        self.is_told = is_told
 
 
 class Transport(Protocol):
