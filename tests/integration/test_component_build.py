@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import stat
 import subprocess
 import sys
 import zipfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import jsonschema
@@ -27,8 +29,6 @@ from edgetally.component.wheelhouse import requirements_for
 from edgetally.errors import EdgetallyError, InputError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from edgetally.bundle import ModelBundle
 
 SCHEMA = json.loads((ROOT / "tests/data/recipe_schema.json").read_text(encoding="utf-8"))
@@ -124,12 +124,67 @@ def test_a_change_of_what_goes_into_an_artifact_is_noticed(
     tmp_path: Path, file: str, is_changed: bool
 ) -> None:
     root = commit_of(ROOT, tmp_path / "root")
-    assert not Checkout.at(root).is_changed
+    assert Checkout.at(root).caution is None
     path = root / file
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as stream:
         stream.write("\n")
-    assert Checkout.at(root).is_changed is is_changed
+    assert (Checkout.at(root).caution is not None) is is_changed
+
+
+def test_git_need_not_trust_who_owns_the_checkout(tmp_path: Path) -> None:
+    root = commit_of(ROOT, tmp_path / "root")
+    own = Checkout.at(root)
+    if os.geteuid() == 0:
+        os.chown(root, 12345, 12345)
+        os.chown(root / ".git", 12345, 12345)
+    assert Checkout.at(root) == own
+    (root / "README.md").write_text("another")
+    assert Checkout.at(root).caution is not None
+
+
+def test_what_git_is_told_to_ignore_is_not_built(tmp_path: Path) -> None:
+    root = commit_of(ROOT, tmp_path / "root")
+    wheel = build_wheel(Checkout.at(root), tmp_path / "usual").read_bytes()
+    (root / "src" / "edgetally" / "extra.py").write_text("print('here')")
+    (root / ".git" / "info" / "exclude").write_text("extra.py")
+    assert build_wheel(Checkout.at(root), tmp_path / "other").read_bytes() == wheel
+    (root / ".git" / "info" / "exclude").write_text("")
+    with (root / ".git" / "config").open("a") as settings:
+        settings.write("[status]\n\tshowUntrackedFiles = no\n")
+    assert Checkout.at(root).caution is not None
+    assert build_wheel(Checkout.at(root), tmp_path / "more").read_bytes() != wheel
+
+
+def test_sources_without_a_commit_are_built_and_that_is_told(small: Checkout) -> None:
+    assert small.caution is not None
+    assert "no commit is known here" in small.caution
+    assert Path("src/edgetally/cli.py") in small.sources()
+
+
+def test_the_checkout_around_the_working_folder_is_found_by_an_installed_program(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = commit_of(ROOT, tmp_path / "root")
+    monkeypatch.setattr("edgetally.__file__", str(tmp_path / "lib/site/edgetally/__init__.py"))
+    monkeypatch.chdir(root / "greengrass-component")
+    assert Checkout.here().root.resolve() == root
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="is no checkout of edgetally"):
+        Checkout.here()
+
+
+@pytest.mark.parametrize("output", ["", "."])
+def test_a_build_into_the_checkout_itself_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, output: str
+) -> None:
+    root = commit_of(ROOT, tmp_path / "root")
+    monkeypatch.chdir(root)
+    monkeypatch.setattr("edgetally.__file__", str(root / "src/edgetally/__init__.py"))
+    before = everything(root / "recipes")
+    ended = CliRunner().invoke(app, ["component", "build", "--output", output])
+    assert "is the checkout itself; give a folder of its own" in str(ended.exception)
+    assert everything(root / "recipes") == before
 
 
 def test_a_build_may_be_read_by_all_whatever_the_umask(
@@ -229,6 +284,26 @@ def test_wheels_that_are_not_to_be_had_are_told_in_one_line(
     monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
     with pytest.raises(EdgetallyError, match=r"wheels for x86_64 with Python 3.11 .*greeting==1.0"):
         build_counter(small, tmp_path / "out", [Target.of("x86_64", "3.11")])
+
+
+def test_a_build_that_fails_leaves_the_earlier_one_as_it_was(
+    small: Checkout, bundle: ModelBundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build_counter(small, tmp_path / "out", [Target.of("x86_64", "3.11")])
+    build_model(small, tmp_path / "out", folder_of(bundle))
+    before = everything(tmp_path / "out")
+    monkeypatch.delenv("PIP_FIND_LINKS")
+    monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
+    with pytest.raises(EdgetallyError):
+        build_counter(small, tmp_path / "out", [Target.of("x86_64", "3.11")])
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))  # as on a full disk
+    try:
+        with pytest.raises(InputError, match="can't be written: File too large"):
+            build_model(small, tmp_path / "out", folder_of(bundle))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert everything(tmp_path / "out") == before
 
 
 def test_a_models_component_holds_its_bundle_and_has_its_version(

@@ -74,8 +74,10 @@ def build(
             f"{' and '.join(given)} out"
         )
     checkout = Checkout.here() if source is None else Checkout.at(source)
-    if checkout.is_changed:
-        typer.echo("the sources differ from the commit, so the commit does not tell what is built")
+    if checkout.caution is not None:
+        typer.echo(checkout.caution)
+    if output is not None and output.resolve() == checkout.root.resolve():
+        raise InputError(f"--output {output} is the checkout itself; give a folder of its own")
     targets = [
         Target.of(each, of)
         for each in (platform or ["x86_64"] if wheelhouse else ())

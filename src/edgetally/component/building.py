@@ -9,6 +9,7 @@ needs no unpacking, which nucleus lite leaves out of a local deployment.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import shutil
@@ -29,7 +30,7 @@ from edgetally.component.wheelhouse import download_wheels
 from edgetally.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from edgetally.component.checkout import Checkout
     from edgetally.component.target import Target
@@ -61,8 +62,10 @@ def build_counter(
     pip fails.
     """
     version = _checked(version or checkout.version)
-    place = _emptied(folder / "artifacts" / COUNTER / version)
-    with tempfile.TemporaryDirectory(prefix="edgetally-build-") as name:
+    with (
+        _aside(folder, COUNTER, version) as place,
+        tempfile.TemporaryDirectory(prefix="edgetally-build-") as name,
+    ):
         wheel = build_wheel(checkout, Path(name))
         platforms = list(dict.fromkeys(target.platform for target in targets))
         if platforms:
@@ -75,8 +78,8 @@ def build_counter(
         else:
             zips = dict.fromkeys(ARCHITECTURES.values(), f"{COUNTER}.zip")
             _write_counter(place / f"{COUNTER}.zip", checkout, wheel, version, ())
-    recipe = counter_recipe(read_recipe(checkout.root / "recipes", COUNTER), version)
-    return _finished(folder, place, with_artifacts(recipe, zips))
+        recipe = counter_recipe(read_recipe(checkout.root / "recipes", COUNTER), version)
+        return _finished(folder, place, with_artifacts(recipe, zips))
 
 
 def build_model(
@@ -89,17 +92,17 @@ def build_model(
     """
     bundle = ModelBundle.load(bundle_folder)
     version = _checked(version or bundle.version)
-    place = _emptied(folder / "artifacts" / MODEL / version)
     names = [MANIFEST_NAME, *(file.path for file in bundle.files.values())]
     files: dict[str, bytes | Path] = {f"bundle/{name}": bundle_folder / name for name in names}
     files["__main__.py"] = checkout.root / "greengrass-component" / "unpack_model.py"
     files["place_model.sh"] = checkout.root / "greengrass-component" / "place_model.sh"
-    write_zip(place / f"{MODEL}.zip", files, checkout.time)
     recipe = read_recipe(checkout.root / "recipes", MODEL) | {
         "ComponentVersion": version,
         "ComponentDescription": f"Model {bundle.name} {bundle.version} for {COUNTER}.",
     }
-    return _finished(folder, place, recipe)
+    with _aside(folder, MODEL, version) as place:
+        write_zip(place / f"{MODEL}.zip", files, checkout.time)
+        return _finished(folder, place, recipe)
 
 
 def _write_counter(
@@ -151,23 +154,31 @@ def _checked(version: str) -> str:
     return version
 
 
-def _emptied(place: Path) -> Path:
+@contextlib.contextmanager
+def _aside(folder: Path, component: str, version: str) -> Iterator[Path]:
+    """Make a folder for artifacts: an earlier build stays as it is until they are whole."""
+    place = folder / "artifacts" / component / f".{version}"
     shutil.rmtree(place, ignore_errors=True)
-    return make_folder(place)
+    make_folder(place)
+    try:
+        yield place
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
 
 
 def _finished(folder: Path, place: Path, recipe: Mapping[str, Any]) -> Built:
-    """Write the recipe, in the place of the same component's earlier one."""
+    """Put a build in the place of the same component's earlier one; the recipe comes last."""
     text = recipe_text(recipe)
     recipes = make_folder(folder / "recipes")
-    name = str(recipe["ComponentName"])
+    name, version = str(recipe["ComponentName"]), str(recipe["ComponentVersion"])
     with writing(folder):
         for earlier in recipes.glob(f"{name}-*.json"):
             earlier.unlink()
         for earlier in place.parent.iterdir():
             if earlier != place:
                 shutil.rmtree(earlier)
-        path = recipes / f"{name}-{recipe['ComponentVersion']}.json"
-        path.write_text(text, encoding="utf-8")
-        open_file(path)
-    return Built(path, tuple(sorted(place.iterdir())))
+        artifacts = place.rename(place.with_name(version))
+        aside = recipes / f".{name}"
+        aside.write_text(text, encoding="utf-8")
+        path = open_file(aside).rename(recipes / f"{name}-{version}.json")
+    return Built(path, tuple(sorted(artifacts.iterdir())))

@@ -21,7 +21,8 @@ from edgetally.errors import EdgetallyError
 if TYPE_CHECKING:
     from edgetally.component.checkout import Checkout
 
-_SOURCES = ("pyproject.toml", "README.md")
+_SOURCES = (Path("pyproject.toml"), Path("README.md"))
+_LEFT_BEHIND = {"__pycache__", ".egg-info"}  # by earlier builds
 _GENERATOR = b"Generator: edgetally"
 
 
@@ -30,9 +31,10 @@ def build_wheel(checkout: Checkout, folder: Path) -> Path:
     with tempfile.TemporaryDirectory(prefix="edgetally-wheel-") as name:
         # setuptools packs what an earlier build left in the tree, so it gets a tree of its own.
         tree = Path(name) / "tree"
-        ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
-        shutil.copytree(checkout.root / "src", tree / "src", ignore=ignored)
-        for source in _SOURCES:
+        for source in (*checkout.sources(), *_SOURCES):
+            if not _LEFT_BEHIND.isdisjoint({*source.parts, source.parent.suffix}):
+                continue
+            (tree / source).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(checkout.root / source, tree / source)
         command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps"]
         command += ["--disable-pip-version-check", "--wheel-dir", name, str(tree)]

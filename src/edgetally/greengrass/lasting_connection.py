@@ -195,8 +195,8 @@ class LastingConnection:
         self._backoff.reset()
         self._client, self._reason = client, None
         _log.info("greengrass: connected")
-        self._connected.set()
         self._on_made(time.monotonic())
+        self._connected.set()
 
     def _failed(self, error: EdgetallyError) -> None:
         self._retry_at = time.monotonic() + self._backoff.next()
