@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jsonschema
 import pytest
+from typer.testing import CliRunner
 
+from edgetally.cli import app
 from edgetally.component.access_control import access_control
 from edgetally.component.checkout import Checkout
 from edgetally.component.names import COUNTER, MODEL
@@ -224,6 +227,45 @@ def test_many_cameras_become_text_that_nucleus_lite_has_room_for() -> None:
     assert put_together(many | {"model": {"path": "x"}}, "x") == content
     with pytest.raises(InputError, match=r"would have [0-9,]+, [0-9,]+ of them in cameras; name"):
         fitting({"cameras": cameras * 200})
+
+
+def test_as_many_cameras_fit_nucleus_lite_as_the_guide_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guide = " ".join((ROOT / "docs/deploy.md").read_text(encoding="utf-8").split())
+    found = re.search(
+        r"(\d+) cameras with a line each fit, (\d+) with a zone of four corners each, or (\d+) with",
+        guide,
+    )
+    assert found is not None
+    door = {"name": "door", "from": [0, 0.36], "to": [1, 0.36], "inDirection": [0, 1]}
+    room = {"name": "room", "polygon": [[0, 0], [1, 0], [1, 0.36], [0, 0.36]]}
+    shapes = ({"lines": [door]}, {"zones": [room]}, {"lines": [door], "zones": [room]})
+    build, config = tmp_path / "build", tmp_path / "docks.yaml"
+    zips = {name: f"{COUNTER}-{name}.zip" for name in ("amd64", "aarch64")}
+    recipe = with_artifacts(written(COUNTER), zips)
+    artifacts = build / "artifacts" / COUNTER / recipe["ComponentVersion"]
+    for folder in (artifacts, build / "recipes"):
+        folder.mkdir(parents=True)
+    for name in zips.values():
+        (artifacts / name).touch()
+    (build / "recipes" / "counter.json").write_text(recipe_text(recipe))
+    monkeypatch.setenv("PATH", str(tmp_path))  # no nucleus here
+    command = ["component", "local", "--dry-run", "--build", str(build), "--config", str(config)]
+
+    def fits(count: int, shape: dict[str, Any]) -> bool:
+        cameras = [
+            {"name": f"dock-{each}", "source": f"rtsp://10.0.0.{each}/stream"} | shape
+            for each in range(1, count + 1)
+        ]
+        config.write_text(json.dumps({"cameras": cameras}))
+        refusal = CliRunner().invoke(app, command).exception
+        assert refusal is None or "on nucleus lite" in str(refusal)
+        return refusal is None
+
+    for number, shape in zip(found.groups(), shapes, strict=True):
+        assert fits(int(number), shape)
+        assert not fits(int(number) + 1, shape)
 
 
 def test_what_nucleus_lite_does_not_take_is_named_with_its_largest_part() -> None:
