@@ -234,7 +234,7 @@ def test_as_many_cameras_fit_nucleus_lite_as_the_guide_says(
 ) -> None:
     guide = " ".join((ROOT / "docs/deploy.md").read_text(encoding="utf-8").split())
     found = re.search(
-        r"(\d+) cameras with a line each fit, (\d+) with a zone of four corners each, or (\d+) with",
+        r"(\d+) cameras with a line each fit, (\d+) with a zone of four corners each, or (\d+)",
         guide,
     )
     assert found is not None
