@@ -10,29 +10,20 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-from mosquitto_broker import Authority
-from mqtt_device import settings
 from network_camera import network_camera
 from nucleus_client import recipe
 
 from edgetally.cli import main
 from edgetally.component.names import COUNTER, MODEL_LINK
-from edgetally.config import load_config
-from edgetally.config.model import StorageConfig
 from edgetally.doctor import examine
-from edgetally.doctor.brokers import transport
-from edgetally.doctor.storage import storage
+from edgetally.doctor.clock import clock
 from edgetally.nucleus import JAVA, Nucleus
-from locked_folder import locked_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from mosquitto_broker import Certificate, MosquittoBroker
-
     from edgetally.bundle import ModelBundle
 
-pytest_plugins = ("mqtt_fixtures",)
 SOCKET = "AWS_GG_NUCLEUS_DOMAIN_SOCKET_FILEPATH_FOR_COMPONENT"
 SECRET = "a-secret-of-mine"  # noqa: S105 - of no one
 LOGIN = "Basic " + base64.b64encode(f"me:{SECRET}".encode()).decode()
@@ -200,7 +191,7 @@ def test_each_thing_that_would_fail_has_its_line_and_the_rest_is_still_looked_at
             {"name": "gate", "source": f"rtsp://me:{SECRET}@127.0.0.1:1/x", "openTimeout": 3},
             {"name": "dock", "source": "test:"},
         ],
-        publish={"transports": [{"type": "jsonl", "path": str(tmp_path / "no" / "x.jsonl")}]},
+        publish={"transports": [{"type": "jsonl", "path": str(tmp_path)}]},
         storage={"path": "/dev/shm/edgetally-doctor"},  # noqa: S108 - a tmpfs is meant
     )
     status, lines = examined(capsys, "--config", config)
@@ -215,18 +206,7 @@ def test_each_thing_that_would_fail_has_its_line_and_the_rest_is_still_looked_at
     assert any("lies in memory" in line for line in of(lines, "storage"))
     (file,) = of(lines, "transport")
     assert file.startswith("wrong")
-    assert f"let this user write to {tmp_path / 'no'}" in file
-
-
-def test_a_storage_folder_that_cannot_be_written_is_found(
-    tmp_path: Path, bundle: ModelBundle
-) -> None:
-    config = load_config(write(tmp_path, bundle))
-    with locked_folder() as locked:
-        moved = StorageConfig(path=locked / "state")
-        (found,) = storage(config.model_copy(update={"storage": moved}))
-    assert found.state == "wrong"
-    assert f"let this user write to {locked}" in found.remedy
+    assert "Is a directory" in file
 
 
 def test_a_damaged_ledger_is_found_and_left_as_it_is(
@@ -259,40 +239,6 @@ def test_what_fails_unforeseen_is_a_finding_of_its_own(monkeypatch: pytest.Monke
     assert "clock" in findings
 
 
-def test_a_broker_that_trusts_us_and_that_we_trust_is_well(
-    broker: MosquittoBroker, ours: Authority, device: Certificate
-) -> None:
-    findings = list(transport(settings(broker.port, device, ours.root)))
-    assert findings[-1].state == "ok"
-    assert "both certificates are accepted" in findings[-1].text
-
-
-def test_a_broker_that_does_not_trust_us_is_told_from_one_that_we_do_not_trust(
-    broker: MosquittoBroker, ours: Authority, device: Certificate, tmp_path: Path
-) -> None:
-    theirs = Authority(tmp_path, "theirs")
-    distrusted = list(transport(settings(broker.port, device, theirs.root)))[-1]
-    assert distrusted.state == "wrong"
-    assert "not signed by rootCa" in distrusted.text
-    refused = list(transport(settings(broker.port, theirs.issue("stranger"), ours.root)))[-1]
-    assert refused.state == "wrong"
-    assert "refused our certificate" in refused.text
-
-
-def test_an_expired_certificate_is_found_before_the_broker_says_so(
-    broker: MosquittoBroker, ours: Authority
-) -> None:
-    findings = list(transport(settings(broker.port, ours.issue("old", expired=True), ours.root)))
-    assert "has expired" in findings[0].text
-
-
-def test_a_broker_that_is_away_is_found(
-    broker: MosquittoBroker, ours: Authority, device: Certificate
-) -> None:
-    broker.kill()
-    assert "can't be reached" in list(transport(settings(broker.port, device, ours.root)))[-1].text
-
-
 def test_a_nucleus_that_is_asked_for_and_not_here_is_found(
     tmp_path: Path,
     bundle: ModelBundle,
@@ -308,3 +254,43 @@ def test_a_nucleus_that_is_asked_for_and_not_here_is_found(
         "wrong  nucleus: none is here (looked at /greengrass/v2/ipc.socket and "
         "/var/lib/greengrass/gg-ipc.socket), and the configuration publishes through it"
     )
+
+
+def test_a_nucleus_that_does_not_know_the_token_is_told_with_how_doctor_is_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Nucleus(tmp_path / "nucleus", [recipe(COUNTER)], kind=JAVA) as nucleus:
+        monkeypatch.setenv(SOCKET, str(nucleus.socket))
+        monkeypatch.setenv("SVCUID", "of-an-earlier-nucleus")
+        status, lines = examined(capsys)
+    assert status == 1
+    (line,) = of(lines, "nucleus")
+    known = f"what listens at {nucleus.socket} does not take us for its component"
+    assert line.startswith(f"wrong  nucleus: {known}; SVCUID is of another component, or of an ")
+    assert "let the nucleus run 'edgetally doctor' as our component's run step" in line
+
+
+def test_a_nucleus_that_is_gone_is_told_with_its_socket(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(SOCKET, str(tmp_path / "ipc.socket"))
+    monkeypatch.setenv("SVCUID", "a-token")
+    _, lines = examined(capsys)
+    socket = tmp_path / "ipc.socket"
+    expected = f"wrong  nucleus: greengrass: no nucleus listens at {socket}; is it running?"
+    assert of(lines, "nucleus") == [expected]
+
+
+@pytest.mark.parametrize(
+    ("program", "remedy"),
+    [("timedatectl", "timedatectl set-ntp true"), ("none", "install chrony or ntpd")],
+)
+def test_a_clock_that_nobody_keeps_is_told_with_what_is_there_to_keep_it(
+    program: str, remedy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgetally.doctor.clock._SYNCHRONIZED", tmp_path / "synchronized")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    (tmp_path / program).write_text("#!/bin/sh\necho no\n")
+    (tmp_path / program).chmod(0o755)
+    (found,) = clock()
+    assert (found.state, found.remedy) == ("note", f"enable NTP: {remedy}")

@@ -6,6 +6,8 @@ import gc
 import json
 import logging
 import queue
+import re
+import socket
 import threading
 import time
 from contextlib import closing
@@ -24,6 +26,7 @@ from edgetally.greengrass import (
     OptionalOperationError,
 )
 from edgetally.nucleus import JAVA, Nucleus
+from locked_folder import locked_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -152,10 +155,36 @@ def test_where_neither_token_nor_name_is_taken_it_is_hopeless_but_not_too_soon(
     link.close()
 
 
-def test_without_a_socket_opening_fails_in_time(tmp_path: Path) -> None:
-    link = NucleusLink(component=NAME, socket=tmp_path / "none", token="t", patience=QUICK)  # noqa: S106
-    with pytest.raises(EdgetallyError, match="no connection"):
-        link.open(0.3)
+def test_where_no_nucleus_listens_opening_fails_in_time_and_names_the_socket(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    left = tmp_path / "left"
+    with socket.socket(socket.AF_UNIX) as listening:  # it leaves its file behind
+        listening.bind(str(left))
+    for path in (tmp_path / "none", left):
+        link = NucleusLink(component=NAME, socket=path, token="t", patience=QUICK)  # noqa: S106
+        reason = f"greengrass: no nucleus listens at {path}; is it running?"
+        with pytest.raises(EdgetallyError, match=f"^{re.escape(reason)}$"):
+            link.open(0.3)
+        assert [record.getMessage() for record in caplog.records] == [reason]
+        caplog.clear()
+
+
+def test_who_may_not_use_the_socket_is_told_so(tmp_path: Path) -> None:
+    with locked_folder() as locked:
+        link = NucleusLink(component=NAME, socket=locked / "s", token="t", patience=QUICK)  # noqa: S106
+        with pytest.raises(EdgetallyError, match=f"this user may not use {locked}/s; run as"):
+            link.open(0.3)
+
+
+def test_a_nucleus_that_does_not_answer_is_named_by_its_socket(tmp_path: Path) -> None:
+    path = tmp_path / "mute"
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(path))
+        listening.listen()
+        link = NucleusLink(component=NAME, socket=path, token="t")  # noqa: S106
+        with pytest.raises(EdgetallyError, match=f"no answer from {path} in time"):
+            link.open(0.3)
 
 
 def test_a_process_that_no_nucleus_started_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import queue
 from concurrent.futures import Future
+from pathlib import Path
 
 import pytest
 from awscrt.exceptions import AwsCrtError  # type: ignore[import-untyped]
@@ -92,9 +93,9 @@ def test_a_secret_that_was_not_configured_is_told_from_a_nucleus_without_secrets
 
 
 def test_a_nucleus_that_hangs_up_does_not_know_us() -> None:
-    hung_up = not_connected(AwsCrtError(1051, "AWS_IO_SOCKET_CLOSED", "closed"))
+    hung_up = not_connected(AwsCrtError(1051, "AWS_IO_SOCKET_CLOSED", "closed"), Path("s"))
     assert isinstance(hung_up, UnknownHereError)
-    away = not_connected(RuntimeError("44 (AWS_ERROR_FILE_INVALID_PATH): Invalid file path."))
+    away = not_connected(RuntimeError("44 (AWS_ERROR_FILE_INVALID_PATH): no"), Path("s"))
     assert not isinstance(away, UnknownHereError)
 
 

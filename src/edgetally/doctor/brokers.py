@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import socket
 import time
 from typing import TYPE_CHECKING
 
 from edgetally.config import JsonlTransport, MqttTransport
 from edgetally.doctor.finding import note, ok, wrong
+from edgetally.doctor.places import nearest, remedy, why_not_appended
 from edgetally.messaging.transports.mqtt_failure import probe
 from edgetally.messaging.transports.mqtt_identity import read_identity
 
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     from edgetally.config import Transport
     from edgetally.doctor.finding import Finding
 
-_CONNECT_SECONDS = 10.0
 _SOON = 30 * 86400.0
 
 
@@ -31,24 +29,19 @@ def transport(config: Transport) -> Iterator[Finding]:
 
 
 def _file(config: JsonlTransport) -> Iterator[Finding]:
-    subject, folder = f"transport {config.path}", config.path.absolute().parent
-    place = config.path if config.path.exists() else folder
-    if os.access(place, os.W_OK):
+    subject, file = f"transport {config.path}", config.path.absolute()
+    error = why_not_appended(file)
+    if error is None:
         yield ok(subject, "can be written")
     else:
-        yield wrong(subject, "can't be written", f"let this user write to {place}")
+        reason = f"can't be written ({error.strerror})"
+        yield wrong(subject, reason, remedy(error, nearest(file)))
 
 
 def _broker(config: MqttTransport) -> Iterator[Finding]:
     subject = f"broker {config.endpoint}:{config.port}"
     identity = read_identity(config)
     yield from _validity(subject, identity.certificate)
-    try:
-        socket.create_connection((config.endpoint, config.port), _CONNECT_SECONDS).close()
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        yield wrong(subject, f"can't be reached ({reason})", "check endpoint, network and firewall")
-        return
     failure = probe(identity, config.endpoint, config.port)
     if failure is not None:
         yield wrong(subject, failure.reason)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _SUBJECT = "clock"
 _BUILT = 1_767_225_600.0  # 2026-01-01T00:00:00Z: no right clock shows less
 _SYNCHRONIZED = Path("/run/systemd/timesync/synchronized")
-_REMEDY = "enable NTP: timedatectl set-ntp true"
+_SETTER = "timedatectl"
 
 
 def clock() -> Iterator[Finding]:
@@ -30,13 +30,19 @@ def clock() -> Iterator[Finding]:
     elif _is_synchronized():
         yield ok(_SUBJECT, f"{shown}, synchronized")
     else:
-        yield note(_SUBJECT, f"{shown}, not known to be synchronized", _REMEDY)
+        yield note(_SUBJECT, f"{shown}, not known to be synchronized", _remedy())
+
+
+def _remedy() -> str:
+    if shutil.which(_SETTER) is None:
+        return "enable NTP: install chrony or ntpd"
+    return f"enable NTP: {_SETTER} set-ntp true"
 
 
 def _is_synchronized() -> bool:
     if _SYNCHRONIZED.exists():
         return True
-    program = shutil.which("timedatectl")
+    program = shutil.which(_SETTER)
     if program is None:
         return False
     try:

@@ -11,6 +11,7 @@ from edgetally.config.from_nucleus import KEYS
 from edgetally.doctor.configuration import of_nucleus
 from edgetally.doctor.finding import note, ok, wrong
 from edgetally.doctor.policies import policies
+from edgetally.greengrass.failure import UnknownHereError
 from edgetally.messaging.topics import Topics
 
 if TYPE_CHECKING:
@@ -27,6 +28,11 @@ _THING = "AWS_IOT_THING_NAME"
 _SOCKETS = (Path("/greengrass/v2/ipc.socket"), Path("/var/lib/greengrass/gg-ipc.socket"))
 _LOOKED = f"looked at {' and '.join(map(str, _SOCKETS))}"
 _SECONDS = 5.0
+_START = (
+    "SVCUID is of another component, or of an earlier start of the nucleus: let the nucleus run "
+    "'edgetally doctor' as our component's run step, in the place of 'edgetally run --greengrass', "
+    f"or unset {_VARIABLE} and give --config"
+)
 
 
 class Nucleus:
@@ -73,7 +79,12 @@ class Nucleus:
 
         thing = os.environ.get(_THING, "")
         link = self._link = NucleusLink.from_environment(keys=KEYS)
-        link.open(_SECONDS)
+        try:
+            link.open(_SECONDS)
+        except UnknownHereError:
+            text = f"what listens at {os.environ[_VARIABLE]} does not take us for its component"
+            yield wrong(_SUBJECT, text, _START)
+            return
         self.secret = link.secret
         yield ok(_SUBJECT, "takes us for its component")
         settings = link.configuration()

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import tempfile
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgetally.counting.ledger.schema import FILE_NAME
 from edgetally.doctor.finding import note, ok, wrong
+from edgetally.doctor.places import nearest, remedy, why_not_made
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,11 +26,13 @@ _REMOTE = {"nfs", "nfs4", "cifs", "smb3", "9p", "fuse.sshfs"}
 def storage(config: Config) -> Iterator[Finding]:
     """Look at the folder as it is; a folder that is missing is not made."""
     folder = config.storage.path
-    place = _nearest(folder)
-    room = _room(folder, place, config.publish.outbox.max_bytes)
-    yield room
-    if room.state == "wrong":
+    place = nearest(folder)
+    error = why_not_made(place)
+    if error is not None:
+        reason = f"{folder} can't be written to ({error.strerror})"
+        yield wrong(_SUBJECT, reason, remedy(error, place))
         return
+    yield _room(folder, place, config.publish.outbox.max_bytes)
     kind = _file_system(place)
     if kind in _IN_MEMORY:
         yield wrong(
@@ -45,17 +46,10 @@ def storage(config: Config) -> Iterator[Finding]:
 
 
 def _room(folder: Path, place: Path, outbox: int) -> Finding:
-    try:
-        with tempfile.TemporaryFile(dir=place) as file:
-            file.write(b"edgetally")
-    except OSError as error:
-        return wrong(
-            _SUBJECT,
-            f"{folder} can't be written to ({error.strerror})",
-            f"let this user write to {place}, or move it",
-        )
     free, wanted = shutil.disk_usage(place).free, outbox + _BESIDE
     text = f"{folder}, {free / 1e6:.0f} MB free"
+    if free < _BESIDE:
+        return wrong(_SUBJECT, f"{text}, and counting needs {_BESIDE / 1e6:.0f}", "make room")
     if free < wanted:
         return note(
             _SUBJECT,
@@ -80,14 +74,6 @@ def _ledger(folder: Path) -> Iterator[Finding]:
         yield ok("ledger", f"{file}, {file.stat().st_size / 1e6:.1f} MB")
     else:
         yield wrong("ledger", f"{file}: {state}", "the service sets it aside and saves what it can")
-
-
-def _nearest(folder: Path) -> Path:
-    """Return the folder, or the one above in which it would be made."""
-    place = folder.absolute()
-    while not os.path.exists(place) and place != place.parent:  # noqa: PTH110 - may be forbidden
-        place = place.parent
-    return place
 
 
 def _file_system(place: Path) -> str:

@@ -66,7 +66,7 @@ class NucleusClient:
             ) from None
         except Exception as error:  # noqa: BLE001 - of many classes, some of them bare
             self._connection.close()
-            raise not_connected(error) from None
+            raise not_connected(error, self._socket) from None
         # Without an executor: one that is shut down complains of the streams that end later.
         self._client = GreengrassCoreIPCClientV2(
             client=GreengrassCoreIPCClient(self._connection), executor=None

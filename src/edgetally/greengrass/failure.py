@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from awscrt.exceptions import AwsCrtError  # type: ignore[import-untyped]
+import re
+from typing import TYPE_CHECKING
+
 from awsiot import eventstreamrpc as rpc  # type: ignore[import-untyped]
 from awsiot.greengrasscoreipc import model  # type: ignore[import-untyped]
 
 from edgetally.errors import EdgetallyError
 from edgetally.greengrass.operation import Operation
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 # A nucleus that was told of a token that it does not know hangs up (lite), or says so.
 _HANG_UPS = ("AWS_IO_SOCKET_CLOSED",)
+_NOBODY_LISTENS = ("AWS_ERROR_FILE_INVALID_PATH", "AWS_IO_SOCKET_CONNECTION_REFUSED")
+_FORBIDDEN = ("AWS_ERROR_NO_PERMISSION",)
 _REFUSING = (model.InvalidArgumentsError,)
 
 
@@ -66,12 +73,24 @@ def explained(error: BaseException, operation: Operation, resource: str) -> Edge
     return LostError(f"greengrass: connection lost at {about}: {_told(error)}")
 
 
-def not_connected(error: BaseException) -> EdgetallyError:
-    """Say why there is no connection."""
-    hung_up = isinstance(error, AwsCrtError) and error.name in _HANG_UPS
-    if hung_up or isinstance(error, rpc.AccessDeniedError):
+def not_connected(error: BaseException, socket: Path) -> EdgetallyError:
+    """Say why there is no connection to the nucleus of a socket."""
+    name = _name(error)
+    if name in _HANG_UPS or isinstance(error, rpc.AccessDeniedError):
         return UnknownHereError("greengrass: the nucleus does not take us for its component")
-    return EdgetallyError(f"greengrass: no connection: {_told(error)}")
+    if name in _NOBODY_LISTENS:
+        return EdgetallyError(f"greengrass: no nucleus listens at {socket}; is it running?")
+    if name in _FORBIDDEN:
+        return EdgetallyError(
+            f"greengrass: this user may not use {socket}; run as the component's user"
+        )
+    return EdgetallyError(f"greengrass: no connection to {socket}: {_told(error)}")
+
+
+def _name(error: BaseException) -> str:
+    """Return the name of an error of AWS's common runtime, which may be in its text alone."""
+    named = re.match(r"\d+ \((AWS_\w+)\)", str(error))
+    return named[1] if named else str(getattr(error, "name", ""))
 
 
 def _told(error: BaseException) -> str:

@@ -54,12 +54,13 @@ class LastingConnection:
         self.is_hopeless = False
         self.calls = Calls(component, patience.answer, self._gone, fills_in=fills_in)
         self.hearing = Hearing(patience, self.calls.tell_denial, self._wake)
-        self._patience = patience
+        self._socket, self._patience = socket, patience
         self._on_made, self._on_tend = on_made, on_tend
         self._began = time.monotonic()
         self._refused_since: float | None = None
         self._client: NucleusClient | None = None
         self._reason: str | None = None  # why there is no connection; None: no outcome yet
+        self._failure: EdgetallyError | None = None  # of the latest try to connect
         self._closed = False
         self._connected = threading.Event()
         self._backoff = Backoff(patience.first_retry, patience.longest_retry)
@@ -84,16 +85,19 @@ class LastingConnection:
         """Make the first connection, trying again for so many seconds.
 
         None: for as long as a component must live to be started again and again. Whoever exits
-        earlier is given up by a nucleus lite. EdgetallyError where there is none by then.
+        earlier is given up by a nucleus lite. EdgetallyError where there is none by then:
+        UnknownHereError where the nucleus does not take us.
         """
         self._wake()
         self._thread.start()
         until = time.monotonic() + (self._patience.life if patience is None else patience)
         while not self._connected.wait(0.2):
             if self._closed or self.is_hopeless or time.monotonic() >= until:
-                reason = self._reason
+                failure = self._failure
                 self.close()
-                raise EdgetallyError(reason or "greengrass: no connection in time")
+                raise failure or EdgetallyError(
+                    f"greengrass: no answer from {self._socket} in time"
+                )
 
     def call(
         self, operation: Operation, resource: str, start: Callable[[NucleusClient], Future[Any]]
@@ -200,6 +204,7 @@ class LastingConnection:
 
     def _failed(self, error: EdgetallyError) -> None:
         self._retry_at = time.monotonic() + self._backoff.next()
+        self._failure = error
         self._down(str(error))
 
     def _lost(self, client: NucleusClient, reason: str) -> None:

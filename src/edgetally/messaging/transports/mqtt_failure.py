@@ -41,6 +41,11 @@ _CLOSED = (
     "id are allowed, and that no other client has the id"
 )
 
+_ENDED_HANDSHAKE = (
+    "what answers there does not speak TLS, or is not ready: it closed the connection within the "
+    "handshake; check endpoint and port"
+)
+
 _REFUSALS = {
     "NOT_AUTHORIZED": "not authorized; allow this client id to connect, and its last will's topic",
     "CLIENT_IDENTIFIER_NOT_VALID": "the client id is not allowed; set clientId",
@@ -120,24 +125,52 @@ def disconnection(code: str) -> Failure:
 
 
 def probe(identity: Identity, host: str, port: int) -> Failure | None:
-    """Shake hands with Python's own TLS, which tells why it fails; None where it does not."""
+    """Shake hands with Python's own TLS, which tells why it fails.
+
+    None only where both certificates were accepted; that no MQTT is spoken there may still be.
+    """
+    context = identity.context()
+    if port == _ALPN_PORT:
+        context.set_alpn_protocols([_ALPN])
     try:
-        context = identity.context()
-        if port == _ALPN_PORT:
-            context.set_alpn_protocols([_ALPN])
-        with (
-            socket.create_connection((host, port), _PROBE_TIMEOUT) as plain,
-            context.wrap_socket(plain, server_hostname=host) as secure,
-        ):
-            secure.settimeout(_ALERT_TIMEOUT)
-            secure.recv(1)
+        plain = socket.create_connection((host, port), _PROBE_TIMEOUT)
+    except (OSError, ValueError) as error:  # ValueError: a host name that can't be one
+        reason = getattr(error, "strerror", None) or error
+        return Failure(f"can't be reached ({reason}); check endpoint, network and firewall")
+    try:
+        with plain, context.wrap_socket(plain, server_hostname=host) as secure:
+            return _after_handshake(secure)
     except ssl.SSLCertVerificationError as error:
         return _distrust(error)
+    except (ssl.SSLEOFError, ssl.SSLZeroReturnError):
+        return Failure(_ENDED_HANDSHAKE)
     except ssl.SSLError as error:
-        return _alert(str(error.reason))
-    except (OSError, ValueError):  # ValueError: a host name that can't be one
+        return _alert(error.reason or "")
+    except TimeoutError:
+        return network_failure("AWS_IO_TLS_NEGOTIATION_TIMEOUT")
+    except OSError:
+        return Failure(_ENDED_HANDSHAKE)
+
+
+def _after_handshake(secure: ssl.SSLSocket) -> Failure | None:
+    """See that the other end waits for us to speak.
+
+    One of TLS 1.3 looks at our certificate when the handshake is over for us, and a broker never
+    speaks first: silence is all that tells of acceptance.
+    """
+    secure.settimeout(_ALERT_TIMEOUT)
+    try:
+        heard = secure.recv(1)
+    except TimeoutError:
         return None
-    return None
+    except ConnectionError:
+        heard = b""
+    if heard:
+        return network_failure("AWS_ERROR_MQTT5_DECODE_PROTOCOL_ERROR")
+    return Failure(
+        "the broker closed the connection after the TLS handshake; check that our certificate is "
+        "allowed there, and endpoint and port"
+    )
 
 
 def _distrust(error: ssl.SSLCertVerificationError) -> Failure:
@@ -154,7 +187,7 @@ def _distrust(error: ssl.SSLCertVerificationError) -> Failure:
     )
 
 
-def _alert(reason: str) -> Failure | None:
+def _alert(reason: str) -> Failure:
     for name, text in _ALERTS.items():
         if reason.endswith(f"ALERT_{name}"):
             return Failure(f"the broker refused our certificate: {text}", lasting=True)
@@ -162,4 +195,8 @@ def _alert(reason: str) -> Failure | None:
         return Failure("port 443 of this broker does not speak AWS IoT's ALPN", lasting=True)
     if "ALERT" in reason:
         return Failure(f"the broker ended the TLS handshake: {reason}", lasting=True)
-    return None
+    # OpenSSL has no one name for what is no TLS, and from 3.2 on perhaps none that Python knows.
+    told = f" ({words(reason)})" if reason else ""
+    return Failure(
+        f"what answers there does not speak TLS, or none that we do{told}; check endpoint and port"
+    )
