@@ -62,8 +62,12 @@ class Running:
 
     def say(self, line: str) -> None:
         """Give it a line."""
+        self.say_bytes(f"{line}\n".encode())
+
+    def say_bytes(self, data: bytes) -> None:
+        """Give it something."""
         assert self._process.stdin is not None
-        self._process.stdin.write(line + "\n")
+        self._process.stdin.buffer.write(data)  # type: ignore[attr-defined]
         self._process.stdin.flush()
 
     def end(self) -> int:
@@ -129,6 +133,33 @@ def test_lines_on_standard_input_tell_it_what_to_do(run: Any) -> None:
     nucleus.say(f"stop {ONE}")
     nucleus.wait(f"{ONE}: stopped")
     assert nucleus.end() == 0
+
+
+def test_a_command_that_fails_is_told_and_the_next_is_obeyed(
+    run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONIOENCODING", "utf-8:strict")
+    nucleus = run("--serve-only", "--do", "publish t \udcff")
+    nucleus.wait("not done: UnicodeEncodeError")
+    bad = json.dumps(recipe(version="1.0.1", install={"Script": "make", "Timeout": "abc"}))
+    (tmp_path / "bad.json").write_text(bad)
+    nucleus.say("deploy bad.json")
+    key = "Manifests/0/Lifecycle/install/Timeout"
+    assert nucleus.wait("not done: bad.json") == (
+        f"not done: bad.json: {key}: 'abc' is no number of seconds above 0"
+    )
+    nucleus.say_bytes(b"\xff\n")
+    nucleus.wait("not done: no command")
+    nucleus.say("help")
+    nucleus.wait("print its configuration")
+    assert nucleus.end() == 0
+    assert not any("Traceback" in line for line in nucleus.lines)
+
+
+@pytest.mark.parametrize("line", ["stop nosuch", "crash nosuch", "configuration nosuch"])
+def test_a_component_that_is_not_known_is_told(run: Any, line: str) -> None:
+    nucleus = run("--serve-only", "--do", line)
+    assert nucleus.wait("nosuch") == "not done: no component nosuch; give its recipe"
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import os
 import sys
 import threading
 import zipfile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from mosquitto_broker import wait_until
@@ -289,6 +289,84 @@ def test_an_archive_that_reaches_out_of_its_folder_is_refused(start: Start, tmp_
     artifacts = _archive(tmp_path / "artifacts", **{"../../out": "x"})
     with pytest.raises(InputError, match="outside of its folder"):
         start(recipe(artifacts=ZIP)).deploy(artifacts=artifacts)
+
+
+@pytest.mark.parametrize(
+    ("name", "version"), [("../../../victim", "1.0.0"), (ONE, "../../../../victim")]
+)
+def test_no_recipe_reaches_out_of_the_folder_of_the_nucleus(
+    start: Start, tmp_path: Path, name: str, version: str
+) -> None:
+    kept = tmp_path / "victim" / "kept"
+    kept.parent.mkdir()
+    kept.touch()
+    with pytest.raises(InputError, match="is no component"):
+        start(recipe()).deploy([recipe(name, version, install="echo never")])
+    assert kept.exists()
+
+
+def test_what_this_nucleus_does_not_run_is_told_once_it_is_deployed(start: Start) -> None:
+    given = recipe()
+    given["Manifests"][0]["Lifecycle"] = {"startup": "echo never"}
+    nucleus = start(given)
+    assert not nucleus.record.lines
+    for _ in range(2):
+        nucleus.deploy()
+    assert nucleus.record.lines == [
+        f"{ONE}: startup is not run by this stand-in",
+        f"{ONE}: nothing to run: it has neither install nor run",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("condition", "is_skipped"),
+    [
+        ("onpath sh", True),
+        ("!onpath sh", False),
+        ("onpath nothing-of-this-name", False),
+        ("exists {work:path}", True),
+        ("exists /nothing of this name", False),
+        ("! exists /nothing of this name", True),
+    ],
+)
+def test_the_java_nucleus_skips_a_step_where_what_it_names_is_there(
+    start: Start, condition: str, is_skipped: bool
+) -> None:
+    steps: dict[str, Any] = {
+        step: {"Script": f"echo {step}", "Skipif": condition} for step in ("install", "run")
+    }
+    nucleus = start(recipe(**steps), kind=JAVA)
+    nucleus.deploy()
+    nucleus.wait(lambda: (ONE, "FINISHED") in nucleus.states)
+    assert nucleus.states == [(ONE, "INSTALLED"), (ONE, "FINISHED")]
+    said = [line.partition(" | ")[2] for line in _said(nucleus, "")]
+    assert said == ([] if is_skipped else ["install", "run"])
+
+
+def test_a_configuration_that_no_process_can_be_given_ends_a_step_and_is_told(
+    start: Start,
+) -> None:
+    script = "echo {configuration:/word}"
+    nucleus = start(recipe(run=script, defaults={"word": "\0"}), patience=QUICK)
+    nucleus.deploy()
+    nucleus.wait(lambda: (ONE, "BROKEN") in nucleus.states)
+    assert any("embedded null byte" in line for line in nucleus.record.lines)
+
+
+def test_the_root_ca_is_where_a_component_looks_for_it(start: Start, tmp_path: Path) -> None:
+    root_ca = tmp_path / "root.pem"
+    root_ca.write_text("an authority")
+    root_ca.chmod(0o600)
+    shown = 'echo "at $GG_ROOT_CA_PATH"; cat "$GG_ROOT_CA_PATH"'
+    nucleus = start(recipe(install=shown), root_ca=root_ca)
+    nucleus.deploy()
+    place = nucleus.folder / "credentials" / "ca.pem"
+    assert _said(nucleus, f"at {place}")
+    assert _said(nucleus, "an authority")
+    assert place.stat().st_mode & 0o777 == 0o444
+    without = start(recipe(install='echo "at $GG_ROOT_CA_PATH."'))
+    without.deploy()
+    assert _said(without, "at .")
 
 
 def test_a_script_that_lite_would_cut_short_does_not_run(start: Start) -> None:

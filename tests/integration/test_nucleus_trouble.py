@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import time
 from concurrent.futures import TimeoutError as NotYetError
-from typing import TYPE_CHECKING
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import pytest
 from awscrt.exceptions import AwsCrtError  # type: ignore[import-untyped]
@@ -14,6 +16,8 @@ from nucleus_client import ONE, WAIT, Heard, binary, client_by_name, client_of, 
 
 from edgetally.nucleus import JAVA, Nucleus
 from edgetally.nucleus.wire import MessageType, Packet
+from edgetally.nucleus.wire.frame import PRELUDE, decode, length_of
+from edgetally.nucleus.wire.packet import read_packet
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -216,6 +220,79 @@ def test_who_does_not_speak_the_protocol_is_cut_off_and_the_others_are_served(
         stranger.settimeout(WAIT)
         assert stranger.recv(100) == b""
     client.get_configuration()
+
+
+def test_who_says_nothing_is_cut_off_and_makes_room_for_others(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgetally.nucleus.ipc.connection._INTRODUCTION", 0.5)
+    nucleus = start()
+    token = nucleus.token_for(ONE)
+    with ExitStack() as silent:
+        for _ in range(60):
+            silent.enter_context(socket.socket(socket.AF_UNIX)).connect(str(nucleus.socket))
+        nucleus.wait(lambda: "turned away: there are 50" in " ".join(nucleus.record.lines))
+        nucleus.wait(lambda: "said who it is for 0.5 s" in " ".join(nucleus.record.lines))
+        client_of(nucleus, token=token).get_configuration()
+
+
+def test_time_that_the_nucleus_stands_still_is_not_a_silence_of_the_clients(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgetally.nucleus.ipc.connection._INTRODUCTION", 0.1)
+    nucleus = start()
+    nucleus.token_for(ONE)
+    nucleus.freeze(0.5)
+    client_of(nucleus).get_configuration()
+
+
+def test_a_request_that_none_expected_is_a_service_error_and_the_connection_stays(
+    start: Start,
+) -> None:
+    nucleus = start()
+    client, heard, later = client_of(nucleus), Heard(), Heard()
+    client.subscribe_to_topic(topic="t", **heard.handlers)
+    deep: Any = 0
+    for _ in range(900):
+        deep = [deep]
+    requests = [
+        ("PublishToIoTCore", b'{"topicName": "t", "qos": 1e400}'),
+        ("UpdateConfiguration", b'{"valueToMerge": {}, "timestamp": 1%s}' % (b"0" * 400)),
+        ("PublishToTopic", _publishing("t", deep)),
+    ]
+    hello = b'{"authToken": "%s"}' % nucleus.token_for(ONE).encode()
+    with socket.socket(socket.AF_UNIX) as stranger, stranger.makefile("rb") as answers:
+        stranger.settimeout(WAIT)
+        stranger.connect(str(nucleus.socket))
+        stranger.sendall(Packet(MessageType.CONNECT, payload=hello).to_bytes())
+        said = [_answer(answers)]
+        for number, (operation, payload) in enumerate(requests, start=1):
+            request = Packet(
+                MessageType.APPLICATION_MESSAGE,
+                stream=number,
+                operation=f"aws.greengrass#{operation}",
+                model=f"aws.greengrass#{operation}Request",
+                payload=payload,
+            )
+            stranger.sendall(request.to_bytes())
+            said.append(_answer(answers))
+    assert [packet.model.partition("#")[2] for packet in said] == [
+        *("", "ServiceError", "ServiceError", "PublishToTopicResponse")
+    ]
+    client.subscribe_to_topic(topic="t", **later.handlers)
+    client.publish_to_topic(topic="t", publish_message=binary(b"x"))
+    later.next()
+    assert heard.is_silent  # what lite has no room for ended its subscription
+
+
+def _publishing(topic: str, content: object) -> bytes:
+    message = {"jsonMessage": {"message": content}}
+    return json.dumps({"topic": topic, "publishMessage": message}).encode()
+
+
+def _answer(answers: BinaryIO) -> Packet:
+    prelude = answers.read(PRELUDE)
+    return read_packet(decode(prelude + answers.read(length_of(prelude) - PRELUDE)))
 
 
 def test_a_client_that_does_not_read_loses_messages_and_the_others_do_not(start: Start) -> None:

@@ -51,6 +51,7 @@ def test_a_local_topic_is_allowed_where_a_resource_with_stars_covers_it(
         ("edgetally/+/events", "edgetally/dock-1/x/events", False),
         ("edgetally/#", "edgetally/#", True),
         ("edgetally/*", "edgetally/dock-1", True),
+        ("edgetally/*/+/events", "edgetally/dock-1/x/events", False),  # they do not mix on lite
     ],
 )
 def test_at_iot_core_a_resource_may_also_be_a_topic_filter(

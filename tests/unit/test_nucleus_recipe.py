@@ -12,7 +12,8 @@ import pytest
 from edgetally.errors import InputError
 from edgetally.nucleus import JAVA, LITE, Kind
 from edgetally.nucleus.configuration import Configuration
-from edgetally.nucleus.recipe import Artifact, read_recipe
+from edgetally.nucleus.lifecycle import Skipping, Step
+from edgetally.nucleus.recipe import Artifact, Recipe, read_recipe
 from edgetally.nucleus.variables import Folders, Variables
 
 YAML = """
@@ -90,14 +91,10 @@ def _least() -> dict[str, Any]:
     [
         ("[", "no recipe"),
         ("- 1", "it holds no map"),
-        ("ComponentName: x", "ComponentVersion is missing"),
+        ("ComponentName: x", "ComponentVersion: it is missing"),
         (
-            "ComponentName: x\nComponentVersion: '1'\nManifests: [{Platform: {os: windows}}]",
+            "ComponentName: x\nComponentVersion: 1.0.0\nManifests: [{Platform: {os: windows}}]",
             "no manifest for linux",
-        ),
-        (
-            "ComponentName: x\nComponentVersion: '1'\nManifests: [{Lifecycle: {run: {}}}]",
-            "a lifecycle step without a Script",
         ),
     ],
 )
@@ -106,6 +103,136 @@ def test_what_is_no_recipe_for_this_device_is_refused(tmp_path: Path, text: str,
     path.write_text(text)
     with pytest.raises(InputError, match=said):
         read_recipe(path, JAVA)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("ComponentName", "../../../victim", "is no component's name"),
+        ("ComponentName", "..", "is no component's name"),
+        ("ComponentName", ".", "is no component's name"),
+        ("ComponentName", "a/b", "is no component's name"),
+        ("ComponentName", "", "is no component's name"),
+        ("ComponentName", "n" * 129, "is no component's name"),
+        ("ComponentName", 7, "7 is no text; put it in quotes"),
+        ("ComponentVersion", "../..", "is no component version"),
+        ("ComponentVersion", "one", "is no component version"),
+        ("ComponentVersion", "1.0", "is no component version"),
+        ("ComponentVersion", 1, "1 is no text; put it in quotes"),
+        ("ComponentVersion", None, "it is missing"),
+        ("ComponentDependencies", 5, "5 is no map"),
+        ("ComponentConfiguration", [], r"\[\] is no map"),
+        ("Manifests", 5, "5 is no list"),
+        ("Manifests", {}, r"\{\} is no list"),
+    ],
+)
+def test_a_wrong_value_is_told_with_file_and_key(
+    tmp_path: Path, key: str, value: object, said: str
+) -> None:
+    path = tmp_path / "recipe.json"
+    path.write_text(json.dumps({**_least(), key: value}))
+    with pytest.raises(InputError, match=f"^{path}: {key}: .*{said}"):
+        read_recipe(path, JAVA)
+
+
+@pytest.mark.parametrize("kind", [LITE, JAVA])
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("Artifacts", 5, "5 is no list"),
+        ("Artifacts/0", 5, "5 is no map"),
+        ("Artifacts/0/Uri", None, "it is missing"),
+        ("Artifacts/0/Uri", "s3://bucket/..", "names no file"),
+        ("Artifacts/0/Uri", "s3://bucket/", "names no file"),
+        ("Lifecycle", 5, "5 is no map"),
+        ("Lifecycle/install", 5, "5 is no text"),
+        ("Lifecycle/run", "echo \0", "it holds a NUL character"),
+        ("Lifecycle/run", "echo \ud800", "it holds half of a character"),
+        ("Lifecycle/run/Script", None, "it is missing"),
+        ("Lifecycle/Setenv", 5, "5 is no map"),
+        ("Lifecycle/Setenv/A=B", "1", "no name of an environment variable"),
+        ("Lifecycle/Setenv/", "1", "no name of an environment variable"),
+        ("Lifecycle/Setenv/A", "\0", "it holds a NUL character"),
+        ("Lifecycle/Setenv/A", [1], "is no text"),
+        *(
+            ("Lifecycle/install/Timeout", wrong, "is no number of seconds above 0")
+            for wrong in ("abc", None, -1, 0, float("nan"), float("inf"), True, "", [1], 10**400)
+        ),
+    ],
+)
+def test_a_wrong_value_in_a_manifest_is_told_with_file_and_key(
+    kind: Kind, key: str, value: object, said: str
+) -> None:
+    whole: Any = value
+    for name in reversed(key.split("/")):
+        whole = [whole] if name == "0" else {name: whole}
+        if name == "Timeout":
+            whole["Script"] = "make"
+    manifest = {"Platform": {"os": "linux", "runtime": "*"}, **whole}
+    with pytest.raises(InputError, match=f"^recipe: Manifests/0/{key}: .*{said}"):
+        read_recipe({**_least(), "Manifests": [manifest]}, kind)
+
+
+@pytest.mark.parametrize("kind", [LITE, JAVA])
+def test_numbers_may_be_written_as_text_and_text_as_numbers(kind: Kind) -> None:
+    install = {"Script": "make", "Timeout": "7", "RequiresPrivilege": "true"}
+    environment = {"NUMBER": 7, "FLAG": True, "TEXT": "x"}
+    read = _read({"install": install, "Setenv": environment}, kind)
+    assert read.install == Step("make", needs_root=True, timeout=7.0)
+    assert read.environment == {"NUMBER": "7", "FLAG": "true", "TEXT": "x"}
+
+
+@pytest.mark.parametrize("empty", ["", "null", "{}", "{DefaultConfiguration: }"])
+def test_a_configuration_may_be_empty(tmp_path: Path, empty: str) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text(
+        f"ComponentName: x\nComponentVersion: 1.0.0\nComponentConfiguration: {empty}\nManifests: "
+    )
+    assert read_recipe(path, LITE).defaults == {}
+
+
+def _read(lifecycle: dict[str, Any], kind: Kind) -> Recipe:
+    manifest = {"Platform": {"os": "linux", "runtime": "*"}, "Lifecycle": lifecycle}
+    return read_recipe({**_least(), "Manifests": [manifest]}, kind)
+
+
+@pytest.mark.parametrize("step", ["startup", "bootstrap", "shutdown", "recover"])
+@pytest.mark.parametrize("kind", [LITE, JAVA])
+def test_a_step_that_is_not_run_is_told(kind: Kind, step: str) -> None:
+    read = _read({step: "exec it", "run": "exec it"}, kind)
+    assert read.left_out == (f"{step} is not run by this stand-in",)
+
+
+def test_keys_in_capitals_are_for_the_java_nucleus_alone() -> None:
+    lifecycle = {"Run": {"script": "exec it", "TIMEOUT": 7}}
+    assert _read(lifecycle, JAVA).run == Step("exec it", timeout=7.0)
+    on_lite = _read(lifecycle, LITE)
+    assert on_lite.run is None
+    assert on_lite.left_out == (
+        "Run is not run by this stand-in",
+        "nothing to run: it has neither install nor run",
+    )
+
+
+def test_what_has_nothing_to_run_is_told() -> None:
+    nothing = "nothing to run: it has neither install nor run"
+    assert read_recipe({**_least(), "Manifests": []}, LITE).left_out == (nothing,)
+    assert read_recipe({**_least(), "Lifecycle": {"all": {"run": "it"}}}, JAVA).left_out == (
+        "the Lifecycle outside of Manifests is not run by this stand-in",
+        nothing,
+    )
+
+
+def test_a_skipif_is_for_the_java_nucleus_alone() -> None:
+    lifecycle = {"run": {"Script": "exec it", "Skipif": "! exists /a b"}}
+    run = _read(lifecycle, JAVA).run
+    assert run is not None
+    assert run.skipping == Skipping("/a b", is_file=True, is_negated=True)
+    on_lite = _read(lifecycle, LITE)
+    assert on_lite.run == Step("exec it")
+    assert on_lite.left_out == ("Manifests/0/Lifecycle/run: Skipif is ignored, as lite ignores it",)
+    with pytest.raises(InputError, match="Skipif: 'never' is neither 'onpath PROGRAM' nor"):
+        _read({"run": {"Script": "exec it", "Skipif": "never"}}, JAVA)
 
 
 def test_a_recipe_that_is_not_there_is_refused(tmp_path: Path) -> None:

@@ -111,7 +111,14 @@ def nucleus(
     cloud = _cloud(broker, root_ca, certificate, private_key, thing)
     like = replace(KINDS[kind], interpolates=interpolate or KINDS[kind].interpolates)
     with Nucleus(
-        root, recipe, kind=like, thing=thing, cloud=cloud, user=user, show=_show
+        root,
+        recipe,
+        kind=like,
+        thing=thing,
+        cloud=cloud,
+        user=user,
+        root_ca=root_ca,
+        show=_show,
     ) as running:
         if serve_only:
             for path in recipe:
@@ -134,8 +141,8 @@ def _show(text: str) -> None:
 
 
 def _listen(running: Nucleus) -> None:
-    for line in sys.stdin:
-        _obey(running, line)
+    for line in sys.stdin.buffer:
+        _obey(running, line.decode(errors="replace"))
 
 
 def _obey(running: Nucleus, line: str) -> None:
@@ -145,6 +152,8 @@ def _obey(running: Nucleus, line: str) -> None:
         _show(obey(running, line))
     except EdgetallyError as error:
         _show(f"not done: {error}")
+    except Exception as error:  # noqa: BLE001 - what comes next is obeyed in any case
+        _show(f"not done: {type(error).__name__}: {error}")
 
 
 def _show_environment(running: Nucleus, recipe: Path) -> None:

@@ -169,6 +169,8 @@ class Core:
             changed = settings.of(component).deploy(defaults, merge, reset, time.time())
         except Refused as refused:
             raise EdgetallyError(f"{component}: {refused}") from None
+        except RecursionError:
+            raise EdgetallyError(f"{component}: its configuration has too many levels") from None
         settings.tell_changes(component, changed)
 
     async def _ask(

@@ -17,7 +17,10 @@ _ROOM = 488
 
 def fits(message: Any) -> bool:
     """Whether lite would deliver it."""
-    return _space(message) <= _ROOM
+    try:
+        return _space(message) <= _ROOM
+    except RecursionError:
+        return False
 
 
 def _space(value: Any) -> int:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from edgetally.errors import InputError
 from edgetally.nucleus.cloud import Cloud, MemoryCloud
 from edgetally.nucleus.core import Core
+from edgetally.nucleus.device.authority import place_authority
 from edgetally.nucleus.device.device import Deployment, Device
 from edgetally.nucleus.device.supervision import Patience
 from edgetally.nucleus.kind import LITE, Kind
@@ -38,8 +39,8 @@ class Nucleus:
 
     folder: its root, where components work. recipes: of the components that may connect; `deploy`
     runs them, too. thing: the device's name. cloud: what IoT Core is; without one it is kept in
-    memory. user: as whom components run; None: as we do. patience: with components that fail.
-    show: gets a line for all that happens.
+    memory. user: as whom components run; None: as we do. root_ca: the file that components find by
+    GG_ROOT_CA_PATH. patience: with components that fail. show: gets a line for all that happens.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Nucleus:
         cloud: Cloud | None = None,
         user: str | None = None,
         region: str = "us-east-1",
+        root_ca: Path | None = None,
         patience: Patience | None = None,
         show: Callable[[str], None] | None = None,
     ) -> None:
@@ -70,6 +72,7 @@ class Nucleus:
         self._device: Device | None = None
         self._user = user
         self._region = region
+        self._root_ca = root_ca
         self._patience = patience or Patience()
 
     def _place_socket(self) -> Path:
@@ -100,7 +103,11 @@ class Nucleus:
             record=self.record,
         )
         self._device = Device(
-            self._core, user=self._user, region=self._region, patience=self._patience
+            self._core,
+            user=self._user,
+            region=self._region,
+            authority=place_authority(self._root_ca, self.folder),
+            patience=self._patience,
         )
         for recipe in self._given:
             self._core.add(recipe)
@@ -171,11 +178,16 @@ class Nucleus:
         self._do(self.device.deploy(Deployment(read, artifacts, merge or {}, reset or {})))
 
     def stop_component(self, component: str) -> None:
-        """Stop a component as a nucleus does: SIGTERM, and SIGKILL after a while."""
+        """Stop a component as a nucleus does: SIGTERM, and SIGKILL after a while.
+
+        InputError, as with all that take a component's name: it is not known.
+        """
+        self._refuse_unknown(component)
         self._do(self.device.stop(component))
 
     def kill_component(self, component: str) -> None:
         """Let a component's processes die at once; it is started again."""
+        self._refuse_unknown(component)
         self._call(self.device.kill, component)
 
     def pid_of(self, component: str) -> int | None:
@@ -184,10 +196,13 @@ class Nucleus:
 
     # What it knows.
 
-    def token_for(self, component: str) -> str:
-        """Return the token by which a component connects now. InputError: it is not known."""
+    def _refuse_unknown(self, component: str) -> None:
         if component not in self.core.registry.recipes:
             raise InputError(f"no component {component}; give its recipe")
+
+    def token_for(self, component: str) -> str:
+        """Return the token by which a component connects now."""
+        self._refuse_unknown(component)
         return self._call(self.core.registry.token_for, component)
 
     @property
@@ -227,6 +242,7 @@ class Nucleus:
 
     def configuration(self, component: str) -> dict[str, Any]:
         """Return a component's configuration."""
+        self._refuse_unknown(component)
         return dict(self._call(self.core.operations.settings.of(component).get))
 
     def configure(self, component: str, merge: dict[str, Any], reset: Sequence[str] = ()) -> None:

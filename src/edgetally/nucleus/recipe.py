@@ -9,13 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from edgetally.component.version import checked_name, checked_version
 from edgetally.errors import InputError
+from edgetally.nucleus.lifecycle import read_lifecycle
+from edgetally.nucleus.recipe_value import Value
 from edgetally.ordinary_file import read_ordinary
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from edgetally.nucleus.kind import Kind, KindName
+    from edgetally.nucleus.lifecycle import Step
 
 _LARGEST = 1 << 20  # bytes
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "aarch64", "armv7l": "arm"}
@@ -25,16 +29,6 @@ _RUNTIMES: dict[KindName, tuple[str | None, ...]] = {
     "lite": ("*", "aws_nucleus_lite"),
     "java": ("*", None),
 }
-
-
-@dataclass(frozen=True)
-class Step:
-    """One step of a lifecycle. timeout: in seconds, of install alone."""
-
-    script: str
-    needs_root: bool = False
-    timeout: float = 120.0
-    environment: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -51,7 +45,8 @@ class Recipe:
     """What a recipe says for this device.
 
     dependencies: components that have to be there before it; of those in hard, a new version
-    stops it and starts it again. environment: of all its steps.
+    stops it and starts it again. environment: of all its steps. left_out: a line for each thing
+    in it that this stand-in does not do.
     """
 
     name: str
@@ -63,6 +58,7 @@ class Recipe:
     run: Step | None = None
     artifacts: tuple[Artifact, ...] = ()
     environment: dict[str, str] = field(default_factory=dict)
+    left_out: tuple[str, ...] = ()
 
 
 def read_recipe(given: Path | dict[str, Any], kind: Kind) -> Recipe:
@@ -83,87 +79,96 @@ def read_recipe(given: Path | dict[str, Any], kind: Kind) -> Recipe:
             parsed = json.loads(text)
         else:
             parsed = yaml.safe_load(text)
-            if not kind.types_of_yaml and isinstance(parsed, dict):
+            if not kind.types_of_yaml:
                 strings = yaml.load(text, Loader=yaml.BaseLoader)  # noqa: S506 - makes strings alone
-                parsed["ComponentConfiguration"] = strings.get("ComponentConfiguration")
+                _take_defaults(parsed, Value(strings, str(given)))
     except (ValueError, yaml.YAMLError, RecursionError) as error:
         raise InputError(f"{given}: no recipe: {' '.join(str(error).split())}") from None
     return _recipe(parsed, str(given), kind)
 
 
+def _take_defaults(parsed: Any, strings: Value) -> None:
+    configuration = parsed.get("ComponentConfiguration") if isinstance(parsed, dict) else None
+    if isinstance(configuration, dict) and configuration.get("DefaultConfiguration"):
+        found = strings.below("ComponentConfiguration").below("DefaultConfiguration")
+        configuration["DefaultConfiguration"] = found.given
+
+
 def _recipe(parsed: Any, where: str, kind: Kind) -> Recipe:
     if not isinstance(parsed, dict):
         raise InputError(f"{where}: no recipe: it holds no map")
-    for key in ("ComponentName", "ComponentVersion"):
-        if not isinstance(parsed.get(key), str):
-            raise InputError(f"{where}: no recipe: {key} is missing")
-    dependencies = _map(parsed.get("ComponentDependencies"))
-    configuration = _map(parsed.get("ComponentConfiguration"))
-    manifest = _manifest(parsed.get("Manifests") or [], where, _RUNTIMES[kind.name])
-    lifecycle = _map(manifest.get("Lifecycle"))
+    whole = Value(parsed, where)
+    name, version = _name(whole.below("ComponentName")), _version(whole.below("ComponentVersion"))
+    dependencies = whole.below("ComponentDependencies").map()
+    defaults = whole.below("ComponentConfiguration").below("DefaultConfiguration").map()
+    manifest = _manifest(whole.below("Manifests"), kind)
+    lifecycle = read_lifecycle(manifest.below("Lifecycle"), kind)
+    left_out = lifecycle.left_out
+    if parsed.get("Lifecycle"):
+        left_out = ("the Lifecycle outside of Manifests is not run by this stand-in", *left_out)
     return Recipe(
-        name=parsed["ComponentName"],
-        version=parsed["ComponentVersion"],
-        defaults=_map(configuration.get("DefaultConfiguration")),
+        name=name,
+        version=version,
+        defaults={key: value.given for key, value in defaults.items()},
         dependencies=tuple(dependencies),
         hard=tuple(
-            name
-            for name, how in dependencies.items()
-            if str(_map(how).get("DependencyType", "HARD")).upper() == "HARD"
+            needed
+            for needed, how in dependencies.items()
+            if str(how.below("DependencyType").given or "HARD").upper() == "HARD"
         ),
-        install=_step(lifecycle.get("install"), where),
-        run=_step(lifecycle.get("run"), where),
-        artifacts=tuple(_artifact(_map(given)) for given in manifest.get("Artifacts") or []),
-        environment=_environment(lifecycle),
+        install=lifecycle.install,
+        run=lifecycle.run,
+        artifacts=tuple(_artifact(given) for given in manifest.below("Artifacts").list()),
+        environment=lifecycle.environment,
+        left_out=left_out,
     )
 
 
-def _manifest(manifests: list[Any], where: str, runtimes: tuple[str | None, ...]) -> dict[str, Any]:
+def _name(given: Value) -> str:
+    """Return the component's name; folders are called so, too."""
+    name = given.text()
+    if name in (".", ".."):
+        raise given.wrong(f"{given} is no component's name")
+    try:
+        return checked_name(name, "it")
+    except InputError as error:
+        raise given.wrong(str(error)) from None
+
+
+def _version(given: Value) -> str:
+    version = given.text()
+    try:
+        return checked_version(version, "it")
+    except InputError as error:
+        raise given.wrong(str(error)) from None
+
+
+def _manifest(manifests: Value, kind: Kind) -> Value:
     machine = platform.machine()
     here = {"os": "linux", "architecture": _ARCHITECTURES.get(machine, machine)}
-    for manifest in manifests:
-        wanted = _map(_map(manifest).get("Platform"))
+    runtimes = _RUNTIMES[kind.name]
+    for manifest in manifests.list():
+        wanted = {key: value.given for key, value in manifest.below("Platform").map().items()}
         is_for_here = all(str(wanted.get(key, "*")) in ("*", value) for key, value in here.items())
         if is_for_here and wanted.get("runtime") in runtimes:
-            return _map(manifest)
-    if manifests:
+            return manifest
+    if manifests.given:
         told = " or ".join(runtime or "none" for runtime in runtimes)
         raise InputError(
-            f"{where}: no manifest for linux on {here['architecture']} whose runtime is {told}"
+            f"{manifests.file}: no manifest for linux on {here['architecture']} whose runtime is "
+            f"{told}"
         )
-    return {}
+    return manifests.at(0, None)
 
 
-def _artifact(given: dict[str, Any]) -> Artifact:
-    address = str(given.get("Uri", given.get("URI", "")))
-    permission = _map(given.get("Permission"))
+def _artifact(given: Value) -> Artifact:
+    found = given.map()
+    address = found.get("Uri", found.get("URI", given.at("Uri", None)))
+    name, permission = address.text().rsplit("/", 1)[-1], given.below("Permission")
+    if name in ("", ".", ".."):
+        raise address.wrong(f"{address} names no file")
     return Artifact(
-        address.rsplit("/", 1)[-1],
-        is_archive=str(given.get("Unarchive", "NONE")).upper() == "ZIP",
-        is_executable=str(permission.get("Execute", "NONE")).upper() != "NONE",
+        name,
+        is_archive=str(given.below("Unarchive").given).upper() == "ZIP",
+        is_executable=str(permission.below("Execute").given).upper() != "NONE",
     )
-
-
-def _step(given: Any, where: str) -> Step | None:
-    if given is None:
-        return None
-    if isinstance(given, str):
-        return Step(given)
-    step = _map(given)
-    script = step.get("Script", step.get("script"))
-    if not isinstance(script, str):
-        raise InputError(f"{where}: a lifecycle step without a Script")
-    return Step(
-        script,
-        needs_root=str(step.get("RequiresPrivilege", False)).lower() == "true",
-        timeout=float(step.get("Timeout", 120)),
-        environment=_environment(step),
-    )
-
-
-def _environment(given: dict[str, Any]) -> dict[str, str]:
-    return {str(key): str(value) for key, value in _map(given.get("Setenv")).items()}
-
-
-def _map(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}

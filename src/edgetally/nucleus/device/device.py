@@ -34,12 +34,18 @@ class Deployment:
 
 
 class Device:
-    """Lives in the nucleus's event loop. user: as whom components run; None: as we do."""
+    """Lives in the nucleus's event loop.
 
-    def __init__(self, core: Core, *, user: str | None, region: str, patience: Patience) -> None:
+    user: as whom components run; None: as we do. authority: file of the root CA, or nothing.
+    """
+
+    def __init__(
+        self, core: Core, *, user: str | None, region: str, authority: str, patience: Patience
+    ) -> None:
         self._core = core
         self._user = user
         self._region = region
+        self._authority = authority
         self._patience = patience
         self._deploying = asyncio.Lock()
         self._deployed: dict[str, tuple[str, Supervision]] = {}
@@ -93,8 +99,15 @@ class Device:
         place_artifacts(recipe, deployment.artifacts, folders)
         make_folder(folders.work, self._core.root)
         as_whom.own(folders.work)
+        for line in recipe.left_out:
+            self._core.tell(f"{name}: {line}")
         supervision = Supervision(
-            self._core, name, owner=as_whom, region=self._region, patience=self._patience
+            self._core,
+            name,
+            owner=as_whom,
+            region=self._region,
+            authority=self._authority,
+            patience=self._patience,
         )
         self._deployed[name] = (recipe.version, supervision)  # so that `stop` ends it meanwhile
         try:

@@ -9,15 +9,18 @@ if TYPE_CHECKING:
 
     from edgetally.nucleus.device.owner import Owner
 
-_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 def environment(
     *, socket: Path, token: str, thing: str, region: str, version: str, authority: str, owner: Owner
 ) -> dict[str, str]:
-    """Return what a component finds. version: of the nucleus. authority: file of the root CA."""
+    """Return what a component finds.
+
+    version: of the nucleus. authority: file of the root CA, or nothing.
+    """
     return {
-        "PATH": _PATH,
+        "PATH": PATH,
         "LANG": "C.UTF-8",
         "HOME": owner.home,
         "USER": owner.name,

@@ -68,7 +68,7 @@ class Script:
                 group=owner.gid if owner.is_other else None,
                 extra_groups=[] if owner.is_other else None,
             )
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: of a NUL, or half of a character
             os.close(reading)
             raise EdgetallyError(f"can't start a shell in {folder}: {error}") from None
         finally:

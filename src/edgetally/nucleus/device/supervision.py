@@ -13,11 +13,12 @@ from edgetally.errors import EdgetallyError
 from edgetally.nucleus.device.environment import environment
 from edgetally.nucleus.device.owner import owner
 from edgetally.nucleus.device.script import Script
+from edgetally.nucleus.device.skipping import is_skipped
 
 if TYPE_CHECKING:
     from edgetally.nucleus.core import Core
     from edgetally.nucleus.device.owner import Owner
-    from edgetally.nucleus.recipe import Step
+    from edgetally.nucleus.lifecycle import Step
 
 _LAST_LINES = 5  # that tell why a step failed
 
@@ -39,12 +40,20 @@ class Supervision:
     """Runs a component's steps in the nucleus's event loop."""
 
     def __init__(
-        self, core: Core, component: str, *, owner: Owner, region: str, patience: Patience
+        self,
+        core: Core,
+        component: str,
+        *,
+        owner: Owner,
+        region: str,
+        authority: str,
+        patience: Patience,
     ) -> None:
         self._core = core
         self._component = component
         self._owner = owner
         self._region = region
+        self._authority = authority
         self._patience = patience
         self._script: Script | None = None
         self._running: asyncio.Task[None] | None = None
@@ -68,6 +77,9 @@ class Supervision:
         step = self._core.registry.recipes[self._component].install
         if step is None:
             return
+        if self._skips(step, "install"):
+            self._core.record.state(self._component, "INSTALLED")
+            return
         script = await self._start(step)
         try:
             status = await asyncio.wait_for(script.wait(), step.timeout)
@@ -84,9 +96,19 @@ class Supervision:
         """Run the run step, where there is one, and again when it fails."""
         step = self._core.registry.recipes[self._component].run
         if step is not None and not self.is_running:
+            if self._skips(step, "run"):
+                self._core.record.state(self._component, "FINISHED")
+                return
             self._stopping.clear()
             self._starts.clear()
             self._running = asyncio.ensure_future(self._keep_running(step))
+
+    def _skips(self, step: Step, name: str) -> bool:
+        variables = self._core.variables_of(self._component)
+        skips = is_skipped(step.skipping, variables, self._owner)
+        if skips:
+            self._core.tell(f"{self._component}: its {name} step is skipped, as its Skipif says")
+        return skips
 
     async def _keep_running(self, step: Step) -> None:
         while not self._stopping.is_set():
@@ -132,7 +154,7 @@ class Supervision:
             thing=self._core.thing,
             region=self._region,
             version=self._core.kind.version,
-            authority=str(self._core.root / "credentials" / "ca.pem"),
+            authority=self._authority,
             owner=as_whom,
         )
         added = {**recipe.environment, **step.environment}

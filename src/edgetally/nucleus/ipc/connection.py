@@ -23,6 +23,7 @@ _VERSION = "0.1.0"
 _NAMESPACE = "aws.greengrass#"
 _MAY_WAIT = {"SubscribeToIoTCore"}  # while others are answered
 _SUBSCRIPTIONS = 90  # of a connection
+_INTRODUCTION = 10.0  # seconds that a client has to say who it is
 _LEAVING = 1.0  # seconds that a client has to go who was not let in
 _HEADERS = 200  # bytes, or a little less
 _UNREAD = 1 << 20  # bytes that wait for a client who does not read; what comes after is lost
@@ -50,7 +51,7 @@ class Connection:
         try:
             await self._introduce()
             while True:
-                await self._take(await self._receive())
+                await self._take(await self._understood(await self._read()))
         except (WireError, RefusedError) as error:
             self._host.tell(f"{self.component or 'a client'} is disconnected: {error}")
         except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
@@ -64,7 +65,10 @@ class Connection:
 
     async def _introduce(self) -> None:
         try:
-            self._welcome(await self._receive())
+            data = await asyncio.wait_for(self._read(), _INTRODUCTION)
+            self._welcome(await self._understood(data))
+        except asyncio.TimeoutError:
+            raise RefusedError(f"it has not said who it is for {_INTRODUCTION:g} s") from None
         except RefusedError:
             if self._host.errors_have_text:  # lite closes the connection without an answer
                 self._send(Packet(MessageType.CONNECT_ACK))
@@ -72,15 +76,17 @@ class Connection:
                     await asyncio.wait_for(self._reader.read(), _LEAVING)
             raise
 
-    async def _receive(self) -> Packet:
+    async def _read(self) -> bytes:
         prelude = await self._reader.readexactly(PRELUDE)
         length = length_of(prelude)
         limit = self._host.frame_limit
         if length - PRELUDE > limit:
             raise WireError(f"a frame of {length} bytes, more than {limit}")
-        rest = await self._reader.readexactly(length - PRELUDE)
+        return prelude + await self._reader.readexactly(length - PRELUDE)
+
+    async def _understood(self, frame: bytes) -> Packet:
         await self._host.moving()
-        return read_packet(decode(prelude + rest))
+        return read_packet(decode(frame))
 
     def _welcome(self, packet: Packet) -> None:
         if packet.type is not MessageType.CONNECT or packet.stream or packet.flags:
@@ -116,37 +122,22 @@ class Connection:
             if known is not None:
                 known.end()
             return
-        answer = asyncio.ensure_future(self._answer(packet))
+        answer = asyncio.ensure_future(self._answer(packet, _json(packet)))
         if packet.operation.removeprefix(_NAMESPACE) not in _MAY_WAIT:
             await answer
             return
         self._answers.add(answer)
         answer.add_done_callback(self._answers.discard)
 
-    async def _answer(self, packet: Packet) -> None:
+    async def _answer(self, packet: Packet, arguments: dict[str, Any]) -> None:
         name = packet.operation.removeprefix(_NAMESPACE)
         stream = OpenStream(packet.stream, self._send, self._streams.pop)
         self._streams[packet.stream] = stream
         try:
-            if name.startswith("SubscribeTo") and self._is_full():
-                raise service_error("Exceeded maximum tracked subscriptions.")
-            call = Call(self.component, name, _json(packet), stream)
-            body = _dump(await self._host.answer(call))
-            if len(body) + _HEADERS > self._host.frame_limit:
-                raise service_error("The answer is larger than a frame.")
-        except Failure as failure:
-            why = f": {failure.text}" if failure.text else ""
-            self._host.tell(f"{self.component}: {name}: {failure.kind or 'not there'}{why}")
+            body = await self._body(Call(self.component, name, arguments, stream))
+        except Exception as error:  # noqa: BLE001 - one request's trouble is not the others'
             stream.end()
-            self._send(
-                Packet(
-                    MessageType.APPLICATION_ERROR,
-                    packet.stream,
-                    MessageFlag.TERMINATE_STREAM,
-                    model=_NAMESPACE + failure.kind if failure.kind else "",
-                    payload=_dump(failure.to_body(has_text=self._host.errors_have_text)),
-                )
-            )
+            self._refuse(name, packet.stream, error)
             return
         if not stream.is_open:  # it was closed while its answer was waited for
             return
@@ -161,6 +152,31 @@ class Connection:
         stream.start()
         if not stream.is_subscription:
             stream.end()
+
+    async def _body(self, call: Call) -> bytes:
+        if call.operation.startswith("SubscribeTo") and self._is_full():
+            raise service_error("Exceeded maximum tracked subscriptions.")
+        body = _dump(await self._host.answer(call))
+        if len(body) + _HEADERS > self._host.frame_limit:
+            raise service_error("The answer is larger than a frame.")
+        return body
+
+    def _refuse(self, operation: str, stream: int, error: Exception) -> None:
+        if isinstance(error, Failure):
+            failure = error
+        else:  # of our own
+            failure = service_error(f"{type(error).__name__}: {error}")
+        why = f": {failure.text}" if failure.text else ""
+        self._host.tell(f"{self.component}: {operation}: {failure.kind or 'not there'}{why}")
+        self._send(
+            Packet(
+                MessageType.APPLICATION_ERROR,
+                stream,
+                MessageFlag.TERMINATE_STREAM,
+                model=_NAMESPACE + failure.kind if failure.kind else "",
+                payload=_dump(failure.to_body(has_text=self._host.errors_have_text)),
+            )
+        )
 
     def _is_full(self) -> bool:
         return sum(stream.is_subscription for stream in self._streams.values()) >= _SUBSCRIPTIONS

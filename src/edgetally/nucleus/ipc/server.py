@@ -82,6 +82,7 @@ class Server:
         if task is None:  # never: a server's callback runs in a task
             return
         if len(self._serving) >= _CONNECTIONS:
+            self._host.tell(f"a client is turned away: there are {_CONNECTIONS} connections")
             writer.transport.abort()
             return
         connection = Connection(self._host, reader, writer)

@@ -152,7 +152,7 @@ def _qos(call: Call) -> int:
     given = call.arguments.get("qos")
     try:
         qos = int(given or 0)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise invalid("Failed to parse 'qos' string value.") from None
     if not 0 <= qos <= 2:
         raise invalid("'qos' not a valid value.")
