@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from contextlib import contextmanager
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -34,6 +35,32 @@ _RETRIES_REMEDY = "give one, or unset it"
 _DENIED = {"AccessDenied", "AccessDeniedException", "403", "Forbidden", "AllAccessDisabled"}
 _WRONG_REQUESTS = {"ValidationException", "ConflictException", "ServiceQuotaExceededException"}
 _MISSING = {"404", "NoSuchKey", "NotFound", "ResourceNotFound"}
+_PASSING = re.compile(r"Throttl|TooManyRequests|RequestLimitExceeded|RequestTimeout|SlowDown")
+_NOT_AUTHORIZED = re.compile(r"not authorized to perform: ([a-z0-9-]+:[A-Za-z]+)")
+
+
+class AwsError(InputError):
+    """What AWS refused, or could not be asked. Its text: `what`, and what to do.
+
+    code: AWS's or boto3's own name of it; missing: what was asked for does not exist;
+    passing: the same may be answered well later.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        remedy: str = "",
+        *,
+        code: str = "",
+        missing: bool = False,
+        passing: bool = False,
+    ) -> None:
+        """Take what is told, and what it is about."""
+        super().__init__(f"{what}; {remedy}" if remedy else what)
+        self.what = what
+        self.code = code
+        self.missing = missing
+        self.passing = passing
 
 
 def _boto3() -> Any:
@@ -74,10 +101,10 @@ def client(service: str) -> Any:
 
 @contextmanager
 def told(subject: str, action: str, *, with_reason: bool = False) -> Iterator[None]:
-    """Turn boto3's errors into InputErrors. Their own texts stay out: these may hold addresses.
+    """Turn boto3's errors into AwsErrors. Their own texts stay out: these may hold addresses.
 
     subject: what the error is about; action: the IAM permission that is needed. with_reason:
-    what AWS says of a request that it finds wrong is told, too.
+    what AWS says of a request that it finds wrong, or of what it does not find, is told, too.
     """
     _boto3()
     from botocore import exceptions as boto  # noqa: PLC0415 - comes with boto3
@@ -93,57 +120,77 @@ def told(subject: str, action: str, *, with_reason: bool = False) -> Iterator[No
     try:
         yield
     except no_keys as error:
-        raise InputError(
-            f"{subject}: no AWS credentials ({type(error).__name__}); set AWS_ACCESS_KEY_ID and "
-            "AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or run 'aws configure'"
+        raise AwsError(
+            f"{subject}: no AWS credentials ({type(error).__name__})",
+            "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or run "
+            "'aws configure'",
         ) from None
     except boto.ProfileNotFound:
-        raise InputError(
-            f"{subject}: AWS_PROFILE names a profile that does not exist; see ~/.aws/config"
+        raise AwsError(
+            f"{subject}: AWS_PROFILE names a profile that does not exist", "see ~/.aws/config"
         ) from None
     except boto.NoRegionError:
-        raise InputError(f"{subject}: no AWS region; set AWS_DEFAULT_REGION") from None
+        raise AwsError(f"{subject}: no AWS region", "set AWS_DEFAULT_REGION") from None
     except boto.ClientError as error:
         raise _of_answer(subject, action, error.response, with_reason=with_reason) from None
     except boto.FlexibleChecksumError:
-        raise InputError(f"{subject} was damaged on its way; try again") from None
+        raise AwsError(f"{subject} was damaged on its way", "try again", passing=True) from None
     except (boto.HTTPClientError, boto.ConnectionError, boto.IncompleteReadError) as error:
-        raise InputError(
+        raise AwsError(
             f"{subject}: AWS can't be reached, or broke off{_host_of(error)} "
-            f"({type(error).__name__}); check the network, the region and AWS_ENDPOINT_URL, then "
-            "try again"
+            f"({type(error).__name__})",
+            "check the network, the region and AWS_ENDPOINT_URL, then try again",
+            code=type(error).__name__,
+            passing=True,
         ) from None
     except boto.BotoCoreError as error:
-        raise InputError(
-            f"{subject}: AWS can't be asked ({type(error).__name__}); check AWS's configuration "
-            "(region, profile, AWS_ENDPOINT_URL), then try again"
+        raise AwsError(
+            f"{subject}: AWS can't be asked ({type(error).__name__})",
+            "check AWS's configuration (region, profile, AWS_ENDPOINT_URL), then try again",
         ) from None
 
 
 def _of_answer(
     subject: str, action: str, response: dict[str, Any], *, with_reason: bool
-) -> InputError:
+) -> AwsError:
     error = response.get("Error", {})
     code = str(error.get("Code", "unknown"))
     status = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+    reason = " ".join(str(error.get("Message", "")).split())
     if code in _WRONG_KEYS:
-        return InputError(f"{subject}: the AWS credentials {_WRONG_KEYS[code]}; renew them")
+        return AwsError(f"{subject}: the AWS credentials {_WRONG_KEYS[code]}", "renew them")
     if code == "NoSuchBucket":
-        return InputError(f"{subject}: there is no such bucket; check the address")
+        return AwsError(f"{subject}: there is no such bucket", "check the address")
+    missing = code in _MISSING or status == HTTPStatus.NOT_FOUND
+    if with_reason and reason and (missing or code in _WRONG_REQUESTS):
+        said = f"{subject}: AWS answered {code}: {shortened(reason)}"
+        return AwsError(said, code=code, missing=missing)
     # DescribeTrainingJob tells of a missing job as a ValidationException, in words.
-    absent = re.search("not found|not find", str(error.get("Message", "")))
-    if code in _MISSING or (code == "ValidationException" and absent) or status == 404:
-        return InputError(f"{subject} does not exist; check its name, the account and the region")
-    if code == "InvalidObjectState":
-        return InputError(f"{subject} lies in an archive of S3; restore it first")
-    if code in _DENIED or status == 403:
-        return InputError(
-            f"{subject}: access is denied; the credentials need the permission {action}"
+    absent = re.search("not found|not find", reason)
+    if missing or (code == "ValidationException" and absent):
+        return AwsError(
+            f"{subject} does not exist",
+            "check its name, the account and the region",
+            code=code,
+            missing=True,
         )
-    if with_reason and code in _WRONG_REQUESTS:
-        reason = " ".join(str(error.get("Message", "")).split())
-        return InputError(f"{subject}: AWS answered {code}: {shortened(reason)}")
-    return InputError(f"{subject}: AWS answered {code} (HTTP {status}); try again")
+    if code == "InvalidObjectState":
+        return AwsError(f"{subject} lies in an archive of S3", "restore it first")
+    if code in _DENIED or status == HTTPStatus.FORBIDDEN:
+        # What a service does in our name needs permissions that AWS alone can name.
+        named = _NOT_AUTHORIZED.search(reason)
+        return AwsError(
+            f"{subject}: access is denied",
+            f"the credentials need the permission {named[1] if named else action}",
+            code=code,
+        )
+    passing = (
+        status == HTTPStatus.TOO_MANY_REQUESTS
+        or (status or 0) >= HTTPStatus.INTERNAL_SERVER_ERROR
+        or _PASSING.search(code) is not None
+    )
+    said = f"{subject}: AWS answered {code} (HTTP {status})"
+    return AwsError(said, "try again", code=code, passing=passing)
 
 
 def _host_of(error: Any) -> str:

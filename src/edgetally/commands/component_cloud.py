@@ -10,12 +10,13 @@ import typer
 from edgetally.component.built import BuiltComponent, built_components
 from edgetally.component.calls import Calls, PrintedCalls, RealCalls
 from edgetally.component.configuring import configuration_update
-from edgetally.component.deploying import Deployment, Target, watch
+from edgetally.component.deploying import Deployment, Target
 from edgetally.component.deploying import deploy as create_deployment
 from edgetally.component.local import deploy_here
 from edgetally.component.names import COUNTER, NUCLEUS
-from edgetally.component.nucleus_lite import fitting
 from edgetally.component.publishing import publish as publish_components
+from edgetally.component.version import checked_name, checked_version
+from edgetally.component.watching import watch
 from edgetally.errors import InputError
 
 if TYPE_CHECKING:
@@ -105,16 +106,14 @@ def deploy(
         raise InputError("give either --thing or --group, and not both")
     if from_defaults and config is None:
         raise InputError("--from-defaults goes with --config; give the configuration")
+    target = Target("thing", thing) if thing is not None else Target("group", group or "")
     built = built_components(build)
     versions = _versions(built, component)
     if java_nucleus is not None:
-        versions[NUCLEUS] = java_nucleus
+        versions[NUCLEUS] = checked_version(java_nucleus, "--java-nucleus")
     merge = _merge(config, built)
-    if java_nucleus is None:  # the devices may have the other one, which takes less
-        merge = {name: fitting(change) for name, change in merge.items()}
     if merge and COUNTER not in versions:
         raise InputError(f"--config is of {COUNTER}, which is not deployed; add --component")
-    target = Target("thing", thing) if thing is not None else Target("group", group or "")
     calls = _calls(dry_run)
     deployment = Deployment(versions, merge, from_defaults, on_failure)
     number, arn = create_deployment(deployment, target, calls)
@@ -161,8 +160,11 @@ def _chosen(build: Path, names: list[str] | None) -> list[BuiltComponent]:
 def _versions(built: Mapping[str, BuiltComponent], names: list[str] | None) -> dict[str, str]:
     versions = {}
     for each in names or built:
-        name, _, version = each.partition("=")
-        versions[name] = version or _known(built, name).version
+        name, given, version = each.partition("=")
+        if given:
+            versions[checked_name(name)] = checked_version(version, "--component NAME=")
+        else:
+            versions[name] = _known(built, name).version
     return versions
 
 

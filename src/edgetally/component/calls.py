@@ -23,6 +23,9 @@ class Calls(Protocol):
     def upload(self, path: Path, bucket: str, key: str) -> None:
         """Put a file into a bucket, in parts where it is large."""
 
+    def region(self) -> str:
+        """Return the region that is asked."""
+
 
 class RealCalls:
     """Makes the calls."""
@@ -33,7 +36,8 @@ class RealCalls:
     def make(self, service: str, operation: str, about: str, **parameters: Any) -> dict[str, Any]:
         """Make one."""
         action = "".join(part.title() for part in operation.split("_"))
-        with told(about, f"{_IAM.get(service, service)}:{action}", with_reason=True):
+        permission = f"{_IAM.get(service, service)}:{action}"
+        with told(about, permission, with_reason=service == "greengrassv2"):
             made: dict[str, Any] = getattr(self._client(service), operation)(**parameters)
         return made
 
@@ -48,6 +52,10 @@ class RealCalls:
             except S3UploadFailedError as error:
                 # It hides what AWS answered behind a text of its own.
                 raise error.__context__ or error from None
+
+    def region(self) -> str:
+        """Return the region that is asked."""
+        return str(self._client("greengrassv2").meta.region_name)
 
     def _client(self, service: str) -> Any:
         if service not in self._clients:
@@ -79,6 +87,10 @@ class PrintedCalls:
     def upload(self, path: Path, bucket: str, key: str) -> None:
         """Print that a file would be put into a bucket."""
         self._tell(f"s3 put-object {path} s3://{bucket}/{key} ({path.stat().st_size} bytes)")
+
+    def region(self) -> str:
+        """Return a name in the place of the region."""
+        return "<region>"
 
 
 def _shown(value: object) -> object:

@@ -1,29 +1,31 @@
-"""Deploy components to a thing or a thing group, and watch each device take them."""
+"""Deploy components to a thing or a thing group."""
 
 from __future__ import annotations
 
 import json
-import time
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from edgetally.aws import AwsError
+from edgetally.component.configuring import merged
 from edgetally.component.names import FILLED_IN, NUCLEUS
-from edgetally.errors import EdgetallyError, InputError
-from edgetally.shortened import listed, shortened
+from edgetally.component.nucleus_lite import fitting
+from edgetally.config.camera_parts import CAMERAS, PARTS
+from edgetally.errors import InputError
+from edgetally.shortened import shortened
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Mapping
 
     from edgetally.component.calls import Calls
 
 FailurePolicy = Literal["rollback", "do-nothing"]
 
-_PAUSE = 5.0  # seconds
-_WELL = {"SUCCEEDED", "COMPLETED"}
-_ILL = {"FAILED", "TIMED_OUT", "CANCELED", "REJECTED"}
-_WAITING = "QUEUED"  # also of a device that has not reported yet
 _VALIDATION_SECONDS = 30
 _NAME = "edgetally"
+_TARGET_NAME = re.compile(r"[A-Za-z0-9:_-]{1,128}")  # DescribeThing's and DescribeThingGroup's
+_UNPUBLISHED = re.compile(r"component.*n[o']t (be )?(found|find|exist)", re.IGNORECASE)
 # What a deployment is told beside its components, by CreateDeployment's and GetDeployment's names.
 _KEPT = ("deploymentName", "iotJobConfiguration", "deploymentPolicies", "parentTargetArn", "tags")
 
@@ -32,9 +34,9 @@ _KEPT = ("deploymentName", "iotJobConfiguration", "deploymentPolicies", "parentT
 class Deployment:
     """What to deploy. versions: of each component, by name; merge: configuration, by component.
 
-    from_defaults: whether the configuration begins anew from the recipe's; else it is merged
-    into what each device has. on_failure: None for what the target's latest deployment says,
-    else rollback.
+    from_defaults: whether the configuration begins anew from the recipe's; else it is merged into
+    what each device has, and what the target's latest deployment merges. on_failure: None for what
+    the target's latest deployment says, else rollback.
     """
 
     versions: Mapping[str, str]
@@ -45,10 +47,17 @@ class Deployment:
 
 @dataclass(frozen=True)
 class Target:
-    """A core device, or a group of them."""
+    """A core device, or a group of them. InputError where the name can be none."""
 
     kind: Literal["thing", "group"]
     name: str
+
+    def __post_init__(self) -> None:
+        if not _TARGET_NAME.fullmatch(self.name):
+            raise InputError(
+                f"--{self.kind} {shortened(repr(self.name))} is no name in AWS IoT; give 1 to 128 "
+                "letters, digits, and : _ -"
+            )
 
     def arn(self, calls: Calls) -> str:
         """Return its ARN; InputError where it does not exist."""
@@ -67,78 +76,40 @@ def deploy(deployment: Deployment, target: Target, calls: Calls) -> tuple[str, s
     """Create the deployment; return its id and the target's ARN.
 
     What else the target's latest deployment says stays: a new one replaces the whole of it, so
-    its components, policies, rollout and tags are taken over.
+    its components, policies, rollout and tags are taken over. Raises InputError where AWS
+    refuses it, or nucleus lite would not take its configuration.
     """
     arn = target.arn(calls)
     about = f"deployment to {target}"
     latest = _latest(arn, about, calls)
     components = dict(latest.get("components", {}))
+    java = NUCLEUS in {*components, *deployment.versions}
     for name, version in deployment.versions.items():
-        components[name] = _component(
-            version, components.get(name, {}), deployment.merge.get(name), deployment
-        )
-    if NUCLEUS in components:
+        before, change = components.get(name, {}), deployment.merge.get(name)
+        components[name] = {**before, "componentVersion": version}
+        if change is not None:
+            components[name]["configurationUpdate"] = _update(
+                name, before, change, from_defaults=deployment.from_defaults, for_lite=not java
+            )
+    if java:
         components[NUCLEUS] = _with_names_filled_in(components[NUCLEUS])
-    created = calls.make(
-        "greengrassv2",
-        "create_deployment",
-        about,
-        targetArn=arn,
-        components=components,
-        **_beside_components(latest, deployment.on_failure),
-    )
-    return str(created.get("deploymentId", "<deployment>")), arn
-
-
-def watch(
-    deployment_id: str,
-    target: Target,
-    arn: str,
-    calls: Calls,
-    tell: Callable[[str], None],
-    *,
-    timeout: float,
-    clock: Callable[[], float] = time.monotonic,
-    pause: Callable[[float], None] = time.sleep,
-) -> None:
-    """Tell each device's progress until all have taken the deployment.
-
-    Raises EdgetallyError where a device fails, naming each and why, and where some have not
-    finished after `timeout` seconds.
-    """
-    ends, told = clock() + timeout, dict[str, str]()
-    while True:
-        states = {name: _state(name, deployment_id, calls) for name in _devices(target, arn, calls)}
-        for name, (status, reason) in states.items():
-            line = f"{name}: {status.lower().replace('_', ' ')}"
-            if told.get(name) != line:
-                tell(line + (f" ({reason})" if reason and status in _ILL else ""))
-                told[name] = line
-        open_ = [name for name, (status, _) in states.items() if status not in _WELL | _ILL]
-        if states and not open_:
-            break
-        if clock() >= ends:
-            raise EdgetallyError(_unfinished(target, open_, timeout))
-        pause(_PAUSE)
-    failed = [
-        f"{name} ({reason or status})"
-        for name, (status, reason) in states.items()
-        if status in _ILL
-    ]
-    if failed:
-        raise EdgetallyError(
-            f"deployment {deployment_id} failed on {len(failed)} of {len(states)} devices: "
-            f"{listed(failed, 5)}; see the component's log there"
+    try:
+        created = calls.make(
+            "greengrassv2",
+            "create_deployment",
+            about,
+            targetArn=arn,
+            components=components,
+            **_beside_components(latest, deployment.on_failure),
         )
-
-
-def _unfinished(target: Target, open_: list[str], timeout: float) -> str:
-    if not open_:
-        return f"{target} has no core device; add one to it, the deployment waits for it"
-    return (
-        f"after {timeout:.0f} s these have not finished: {listed(open_)}; they go on as soon as "
-        "they are connected"
-    )
+    except AwsError as error:
+        if not _UNPUBLISHED.search(error.what):
+            raise
+        raise InputError(
+            f"{error.what}; publish it first ('edgetally component publish'), or deploy another "
+            "version"
+        ) from None
+    return str(created.get("deploymentId", "<deployment>")), arn
 
 
 def _latest(arn: str, about: str, calls: Calls) -> Mapping[str, Any]:
@@ -175,65 +146,53 @@ def _beside_components(
     return kept
 
 
-def _component(
-    version: str,
+def _update(
+    name: str,
     before: Mapping[str, Any],
-    merge: Mapping[str, Any] | None,
-    deployment: Deployment,
+    change: Mapping[str, Any],
+    *,
+    from_defaults: bool,
+    for_lite: bool,
 ) -> dict[str, Any]:
-    """Return what a deployment says of a component; without a new configuration it stays."""
-    component: dict[str, Any] = {**before, "componentVersion": version}
-    if merge is not None:
-        update: dict[str, Any] = {"merge": json.dumps(merge)}
-        if deployment.from_defaults:
-            update["reset"] = [""]  # a JSON pointer to the whole
-        component["configurationUpdate"] = update
-    return component
+    """Return what a deployment changes of a component's configuration.
+
+    before: what the target's latest deployment says of the component. What that merges is merged
+    again, for the devices that have joined since. Raises InputError where it is no JSON.
+    """
+    if from_defaults:
+        whole = fitting(change) if for_lite else change
+        return {"merge": json.dumps(whole), "reset": [""]}  # a JSON pointer to the whole
+    earlier = _merge_of(name, before, ", or begin anew with --from-defaults")
+    if CAMERAS in change:
+        earlier.pop(PARTS, None)  # parts are of the cameras before
+    whole = merged(earlier, change)
+    if for_lite:
+        fitting(change)  # of what is too much by itself nothing else is told
+        try:
+            whole = fitting(whole)
+        except InputError as error:
+            raise InputError(
+                f"with what the latest deployment merges into {name}, {error}; or begin anew with "
+                "--from-defaults"
+            ) from None
+    return {"merge": json.dumps(whole)}
+
+
+def _merge_of(name: str, component: Mapping[str, Any], remedy: str = "") -> dict[str, Any]:
+    """Return what a deployment merges into a component's configuration."""
+    try:
+        merge = json.loads(component.get("configurationUpdate", {}).get("merge") or "{}")
+    except ValueError:
+        merge = None
+    if not isinstance(merge, dict):
+        raise InputError(
+            f"what the target's latest deployment merges into {name} is no JSON object; revise "
+            f"that deployment in AWS's console{remedy}"
+        )
+    return merge
 
 
 def _with_names_filled_in(nucleus: Mapping[str, Any]) -> dict[str, Any]:
     update = dict(nucleus.get("configurationUpdate", {}))
-    merge = json.loads(update.get("merge") or "{}")
-    update["merge"] = json.dumps({**merge, **FILLED_IN})
+    update["merge"] = json.dumps({**_merge_of(NUCLEUS, nucleus), **FILLED_IN})
     return {**nucleus, "configurationUpdate": update}
-
-
-def _devices(target: Target, arn: str, calls: Calls) -> list[str]:
-    if target.kind == "thing":
-        return [target.name]
-    pages = _pages(calls, "list_core_devices", str(target), thingGroupArn=arn)
-    return [each["coreDeviceThingName"] for page in pages for each in page.get("coreDevices", ())]
-
-
-def _state(device: str, deployment_id: str, calls: Calls) -> tuple[str, str]:
-    """Return a device's status in this deployment, and why where it has a reason."""
-    pages = _pages(
-        calls, "list_effective_deployments", f"core device {device}", coreDeviceThingName=device
-    )
-    try:
-        for each in (found for page in pages for found in page.get("effectiveDeployments", ())):
-            if each.get("deploymentId") == deployment_id:
-                details = each.get("statusDetails", {}).get("errorTypes", [])
-                reason = "; ".join(filter(None, [each.get("reason", ""), ", ".join(details)]))
-                return str(each["coreDeviceExecutionStatus"]), shortened(reason)
-    except InputError as error:
-        if "does not exist" in str(error):
-            raise InputError(
-                f"thing {device} is no core device yet; install Greengrass on it, or wait until "
-                "it has connected once"
-            ) from None
-        raise
-    return _WAITING, ""
-
-
-def _pages(
-    calls: Calls, operation: str, about: str, **parameters: str
-) -> Iterator[Mapping[str, Any]]:
-    """Yield each page of what Greengrass lists, asked for as it is needed."""
-    token: dict[str, str] = {}
-    while True:
-        page = calls.make("greengrassv2", operation, about, **parameters, **token)
-        yield page
-        if not page.get("nextToken"):
-            return
-        token = {"nextToken": page["nextToken"]}
