@@ -24,8 +24,10 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from install_step import CannotInstallError, alone_in, reading, tell
+from stamp import STAMP, is_whole, sync_names, unstamp, write_stamp
+
 _LINK = "venv"
-_STAMP = "edgetally.stamp"
 _GUARD = "edgetally-guard.pth"
 # What root leaves there, who may only have looked in, the component's user could never remove.
 _NO_BYTECODE_OF_ROOT = (
@@ -33,50 +35,49 @@ _NO_BYTECODE_OF_ROOT = (
     "os.geteuid() == 0 and os.stat(sys.prefix).st_uid != 0\n"
 )
 _LOCK = "requirements.txt"
+_WHEELS = "wheels"
+_PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
 _SHOWN = 300  # characters of what pip says
 _MEGABYTE = 1_000_000
 _NOT_OURS = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR}
 
 
-class MissingError(Exception):
-    """What is missing on the device, and where to get it, in one line."""
-
-
 def main(artifact: str, work: str) -> int:
     """Install from the artifact, a zip, into the work folder. Return the exit status."""
     try:
-        _install(Path(artifact), Path(work).absolute())
-    except MissingError as missing:
-        _tell(str(missing))
+        _install(Path(artifact), Path(work))
+    except CannotInstallError as problem:
+        tell(str(problem))
     except OSError as error:
-        _tell(_of_the_system(error, work))
+        tell(_of_the_system(error, work))
     else:
         return 0
     return 1
 
 
 def _install(artifact: Path, work: Path) -> None:
-    with zipfile.ZipFile(artifact) as archive:
+    with reading(), zipfile.ZipFile(artifact) as archive:
         about = json.loads(archive.read("component.json"))
-        _check_platform(about)
         name = f"{_LINK}-{_identity(archive, about)}"
+    _check_platform(about)
+    with alone_in(str(work)):
         before = _in_use(work)
         made = sorted(work.glob(f"{name}*"))
-        folder = next((one for one in made if _is_whole(one)), None)
+        folder = next((one for one in made if is_whole(one)), None)
         if folder is None:
             _check_python()
             for damaged in made:
-                _unstamp(damaged)  # one in use is kept for now, and removed by the next install
+                unstamp(damaged)  # one in use is kept for now, and removed by the next install
             for other in _others(work, before):
                 _remove(other)
-            folder = _make(archive, about, work, name)
-            _tell(f"installed edgetally {about['version']} into {folder}")
+            folder = _make(artifact, about, work, name)
+            tell(f"installed edgetally {about['version']} into {folder}")
         else:
-            _tell(f"{folder} is there already")
-    _point(work / _LINK, folder)
-    for other in _others(work, folder, before):
-        if not (other / _STAMP).exists():
-            _remove(other)
+            tell(f"{folder} is there already")
+        _point(work / _LINK, folder)
+        for other in _others(work, folder, before):
+            if not (other / STAMP).exists():
+                _remove(other)
 
 
 def _identity(archive: zipfile.ZipFile, about: dict[str, Any]) -> str:
@@ -87,64 +88,22 @@ def _identity(archive: zipfile.ZipFile, about: dict[str, Any]) -> str:
     return digest.hexdigest()[:12]
 
 
-def _is_whole(folder: Path) -> bool:
-    """Tell whether an earlier install came to its end, lost nothing, and its Python starts."""
-    try:
-        files = json.loads((folder / _STAMP).read_bytes())["files"]
-        if any(os.lstat(folder / path).st_size != size for path, size in files.items()):
-            return False
-        subprocess.run(
-            [str(folder / "bin" / "python"), "-c", "import edgetally"],
-            check=True,
-            capture_output=True,
-        )
-    # ValueError: it ends in its midst, or was written before stamps listed files.
-    except (OSError, ValueError, subprocess.CalledProcessError):
-        return False
-    return True
-
-
-def _write_stamp(folder: Path, version: str) -> None:
-    """List what the folder holds, in a stamp that is on the disk only after all of it is."""
-    files = {}
-    for place, folders, names in os.walk(folder):
-        if "__pycache__" in folders:
-            folders.remove("__pycache__")  # comes and goes
-        for path in (os.path.join(place, name) for name in names):
-            files[os.path.relpath(path, folder)] = os.lstat(path).st_size
-    os.sync()  # else a power cut might keep the stamp and lose files
-    with (folder / _STAMP).open("w", encoding="utf-8") as stamp:
-        json.dump({"version": version, "files": files}, stamp)
-        stamp.flush()
-        os.fsync(stamp.fileno())
-    _sync_names(folder)
-
-
-def _sync_names(folder: Path) -> None:
-    """Have the names in a folder on the disk."""
-    opened = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)
-
-
 def _check_platform(about: dict[str, Any]) -> None:
     served = about["platforms"]
     if served and platform.machine() not in served:
-        raise MissingError(
+        raise CannotInstallError(
             f"the artifact's wheels are for {' and '.join(served)}, this device is "
             f"{platform.machine()}; build the component with --platform {platform.machine()}"
         )
     library, version = platform.libc_ver()
     oldest = about["glibc"].get(platform.machine())
     if oldest is None:
-        raise MissingError(
+        raise CannotInstallError(
             f"there are no packages for {platform.machine()}; take a device with "
             f"{' or '.join(about['glibc'])}"
         )
     if library != "glibc" or [int(part) for part in version.split(".")[:2]] < oldest:
-        raise MissingError(
+        raise CannotInstallError(
             f"the packages need glibc {'.'.join(map(str, oldest))} (Debian 12 and Ubuntu 22.04 "
             f"have 2.35 or newer), this device has {library or 'another C library'} {version}"
         )
@@ -156,23 +115,24 @@ def _check_python() -> None:
         import ensurepip  # noqa: F401
         import venv  # noqa: F401
     except ImportError:
-        package = f"python{sys.version_info[0]}.{sys.version_info[1]}-venv"
-        raise MissingError(
+        package = f"python{_PYTHON}-venv"
+        raise CannotInstallError(
             f"{sys.executable} has no venv; install it, on Debian: apt-get install {package}"
         ) from None
 
 
-def _make(archive: zipfile.ZipFile, about: dict[str, Any], work: Path, name: str) -> Path:
+def _make(artifact: Path, about: dict[str, Any], work: Path, name: str) -> Path:
     with tempfile.TemporaryFile(dir=work):  # who may not write is told that, not to free some
         free = shutil.disk_usage(work).free
-    if free < about["bytes"]:
-        raise MissingError(
+    needed = about["bytes"][_PYTHON]
+    if free < needed:
+        raise CannotInstallError(
             f"{work} has {free // _MEGABYTE} MB free, the installation takes "
-            f"{about['bytes'] // _MEGABYTE} MB; free some"
+            f"{needed // _MEGABYTE} MB; free some"
         )
     folder = _new_folder(work, name)
     try:
-        _fill(archive, about, folder)
+        _fill(artifact, about, folder)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
@@ -189,19 +149,21 @@ def _new_folder(work: Path, name: str) -> Path:
     raise AssertionError
 
 
-def _fill(archive: zipfile.ZipFile, about: dict[str, Any], folder: Path) -> None:
+def _fill(artifact: Path, about: dict[str, Any], folder: Path) -> None:
     with tempfile.TemporaryDirectory(dir=folder) as name:
         unpacked = Path(name)
-        archive.extractall(unpacked)
+        wheels = about["wheels"].get(_PYTHON)
+        with reading(), zipfile.ZipFile(artifact) as archive:
+            packed = [f"{_WHEELS}/{wheel}" for wheel in wheels or ()]
+            archive.extractall(unpacked, [_LOCK, about["wheel"], *packed])
         _run([sys.executable, "-I", "-m", "venv", str(folder)], unpacked, "venv fails")
         pip = [str(folder / "bin" / "python"), "-I", "-m", "pip", "install", "--quiet"]
         pip += ["--no-input", "--disable-pip-version-check", "--no-cache-dir", "--no-deps"]
         # What is imported gets compiled then: to compile all would take as long as the rest.
         pip += ["--only-binary=:all:", "--no-compile", "--no-user"]
-        wheels = unpacked / "wheels"
         # What the device's pip is set to concerns an index, where it is asked.
-        offline = ["--isolated", "--no-index", "--find-links", str(wheels)]
-        index = offline if wheels.exists() else []
+        offline = ["--isolated", "--no-index", "--find-links", str(unpacked / _WHEELS)]
+        index = [] if wheels is None else offline
         remedy = "build the component with --wheelhouse" if not index else "build it anew"
         lock = ["--require-hashes", "-r", str(unpacked / _LOCK)]
         _run([*pip, *index, *lock], unpacked, "the packages can't be installed", remedy)
@@ -211,7 +173,7 @@ def _fill(archive: zipfile.ZipFile, about: dict[str, Any], folder: Path) -> None
             (packages / _GUARD).write_text(_NO_BYTECODE_OF_ROOT, encoding="utf-8")
         python = str(folder / "bin" / "python")
         _run([python, "-I", "-c", "import edgetally.cli"], unpacked, "edgetally does not start")
-    _write_stamp(folder, about["version"])
+    write_stamp(folder, about["version"])
 
 
 def _run(command: list[str], scratch: Path, problem: str, remedy: str = "see the log") -> None:
@@ -226,10 +188,11 @@ def _run(command: list[str], scratch: Path, problem: str, remedy: str = "see the
             text=True,
             errors="replace",
             check=True,
+            close_fds=False,  # it holds the work folder, too
         )
     except subprocess.CalledProcessError as error:
         if error.returncode < 0:
-            raise MissingError(
+            raise CannotInstallError(
                 f"{problem}: killed by signal {-error.returncode}; is the memory enough?"
             ) from None
         said = [line.strip() for line in error.output.splitlines() if line.strip()]
@@ -239,7 +202,7 @@ def _run(command: list[str], scratch: Path, problem: str, remedy: str = "see the
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from None
         errors = [line for line in said if line.startswith("ERROR:")] or said or ["nothing said"]
         reason = errors[-1].removeprefix("ERROR:").strip()[:_SHOWN]
-        raise MissingError(f"{problem}: {reason}; {remedy}") from None
+        raise CannotInstallError(f"{problem}: {reason}; {remedy}") from None
 
 
 def _point(link: Path, folder: Path) -> None:
@@ -248,7 +211,7 @@ def _point(link: Path, folder: Path) -> None:
     new.unlink(missing_ok=True)
     new.symlink_to(folder.name)
     new.replace(link)
-    _sync_names(link.parent)
+    sync_names(link.parent)
 
 
 def _in_use(work: Path) -> Path | None:
@@ -264,7 +227,7 @@ def _others(work: Path, *kept: Path | None) -> list[Path]:
 
 def _remove(folder: Path) -> None:
     """Remove an environment; where something of it stays, say why, for it takes room."""
-    _unstamp(folder)  # first: what is half removed is not whole
+    unstamp(folder)  # first: what is half removed is not whole
     shutil.rmtree(folder, ignore_errors=True)
     try:
         shutil.rmtree(folder)
@@ -272,12 +235,7 @@ def _remove(folder: Path) -> None:
         pass
     except OSError as error:
         where, why = error.filename or folder, error.strerror or error
-        _tell(f"{folder} can't be removed ({where}: {why}); as root: rm -r {folder}")
-
-
-def _unstamp(folder: Path) -> None:
-    with suppress(OSError):
-        (folder / _STAMP).unlink()
+        tell(f"{folder} can't be removed ({where}: {why}); as root: rm -r {folder}")
 
 
 def _of_the_system(error: OSError, work: str) -> str:
@@ -287,8 +245,3 @@ def _of_the_system(error: OSError, work: str) -> str:
     if error.errno in _NOT_OURS:
         return f"{problem}; the component's user must be able to write {work}"
     return f"{problem}; see to it, or remove {work}/{_LINK}* and install anew"
-
-
-def _tell(line: str) -> None:
-    sys.stderr.write(f"edgetally: {line}\n")
-    sys.stderr.flush()

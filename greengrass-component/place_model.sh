@@ -25,7 +25,8 @@ fail() {
     exit 1
 }
 
-[ $# -eq 2 ] || fail "give the folder of the bundle and the work folder"
+[ $# -eq 2 ] && [ -n "$1" ] && [ -n "$2" ] ||
+    fail "give the folder of the bundle and the work folder"
 bundle=$1 work=$2
 manifest=$bundle/bundle.json
 [ -f "$manifest" ] || fail "$bundle is no model bundle (no bundle.json); build the artifact again"

@@ -69,6 +69,17 @@ def stand_in(folder: Path, greeting: str = "counting") -> Path:
     return folder
 
 
+def add_package(root: Path, name: str, python: str, content: str) -> Path:
+    """Let a stand-in ask for one package more on one Python alone; return its wheel."""
+    tag = f"cp{python.replace('.', '')}-none-any"
+    wheel = _wheel(root / "index", name, f"{name}.txt", content, tag)
+    with (root / "constraints" / "component.txt").open("a") as lock:
+        lock.write(
+            f"{name}==1.0 ; python_version == '{python}' \\\n    --hash=sha256:{_digest(wheel)}\n"
+        )
+    return wheel
+
+
 def with_packages_of_here(folder: Path) -> Path:
     """Make a checkout of this edgetally whose packages are those that the tests run with.
 
@@ -86,14 +97,14 @@ def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _wheel(folder: Path, name: str, file: str, content: str) -> Path:
-    folder.mkdir()
+def _wheel(folder: Path, name: str, file: str, content: str, tag: str = "py3-none-any") -> Path:
+    folder.mkdir(exist_ok=True)
     info = f"{name}-1.0.dist-info"
-    path = folder / f"{name}-1.0-py3-none-any.whl"
+    path = folder / f"{name}-1.0-{tag}.whl"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr(file, content)
         archive.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
-        wheel = "Wheel-Version: 1.0\nGenerator: t\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        wheel = f"Wheel-Version: 1.0\nGenerator: t\nRoot-Is-Purelib: true\nTag: {tag}\n"
         archive.writestr(f"{info}/WHEEL", wheel)
         archive.writestr(f"{info}/RECORD", "")
     return path

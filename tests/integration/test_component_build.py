@@ -227,6 +227,7 @@ def test_a_device_with_another_python_than_the_wheels_is_told_what_helps(
     about = {"pythons": ["3.98", "3.99"], "served": python, "platforms": ["x86_64"]}
     with zipfile.ZipFile(artifact, "w") as archive:
         archive.write(ROOT / "greengrass-component" / "launch.py", "__main__.py")
+        archive.write(ROOT / "greengrass-component" / "install_step.py", "install_step.py")
         archive.writestr("component.json", json.dumps(about))
     command = [sys.executable, str(artifact), str(tmp_path / "work")]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import shutil
 import signal
 import subprocess
 import sys
-import zipfile
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from component_checkout import ROOT, stand_in
+from component_checkout import ROOT
+from component_device import PYTHON, Device, built, changed, only_line
 from mosquitto_broker import wait_until
 
 from disk_trouble import small_disk
@@ -30,55 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from edgetally.bundle import ModelBundle
-
-PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
-
-
-def _offline() -> list[str]:
-    """A namespace without network, where one may be had."""
-    prefix = ["unshare", "--net"] if os.geteuid() == 0 else ["unshare", "--net", "--map-root-user"]
-    try:
-        subprocess.run([*prefix, "true"], check=True, capture_output=True)
-    except (OSError, subprocess.CalledProcessError):
-        return []
-    return prefix
-
-
-@dataclass(frozen=True)
-class Device:
-    """A work folder, and nothing else that would help: no index, no environment."""
-
-    work: Path
-
-    def command(self, artifact: Path) -> list[str]:
-        return [*_offline(), sys.executable, str(artifact), str(self.work)]
-
-    def environment(self, more: dict[str, str]) -> dict[str, str]:
-        # An index that nobody serves stands in where the network can't be taken away.
-        index = {"PIP_INDEX_URL": "http://127.0.0.1:9/", "PIP_CONFIG_FILE": "/dev/null"}
-        return {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "PIP_RETRIES": "0", **index, **more}
-
-    def install(self, artifact: Path, **more: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            self.command(artifact),
-            env=self.environment(more),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
-    def says(self) -> str:
-        """What the installed program prints, started as the recipe's run step starts it."""
-        program = str(self.work / "venv" / "bin" / "edgetally")
-        return subprocess.run([program], env={}, check=True, capture_output=True, text=True).stdout
-
-    @property
-    def environments(self) -> list[str]:
-        return sorted(path.name for path in self.work.glob("venv-*"))
-
-    @property
-    def in_use(self) -> str:
-        return str((self.work / "venv").readlink())
 
 
 @contextmanager
@@ -101,18 +50,6 @@ def device(tmp_path: Path) -> Device:
     return Device(tmp_path / "work")
 
 
-def built(folder: Path, greeting: str, *, wheels: bool = True) -> Path:
-    root = stand_in(folder / "checkout", greeting)
-    targets = [Target.of("x86_64", PYTHON), Target.of("aarch64", PYTHON)] if wheels else []
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PIP_NO_INDEX", "1")
-        patch.setenv("PIP_FIND_LINKS", str(root / "index"))
-        made = build_counter(Checkout.at(root), folder / "a build", targets)
-    machine = {"x86_64": "amd64"}.get(platform.machine(), platform.machine())
-    name = f"{COUNTER}-{machine}.zip" if wheels else f"{COUNTER}.zip"
-    return next(path for path in made.artifacts if path.name == name)
-
-
 @pytest.fixture(scope="module")
 def counter(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return built(tmp_path_factory.mktemp("counter"), "counting")
@@ -125,25 +62,6 @@ def installed(counter: Path, tmp_path_factory: pytest.TempPathFactory) -> Device
     ended = device.install(counter)
     assert ended.returncode == 0, ended.stderr
     return device
-
-
-def changed(artifact: Path, folder: Path, without: str = "", **about: Any) -> Path:
-    """Write an artifact anew, with another component.json or without some of its files."""
-    path = folder / "changed.zip"
-    with zipfile.ZipFile(artifact) as old, zipfile.ZipFile(path, "w") as new:
-        for name in old.namelist():
-            content = old.read(name)
-            if name == "component.json":
-                content = json.dumps(json.loads(content) | about).encode()
-            if not without or not name.startswith(without):
-                new.writestr(name, content)
-    return path
-
-
-def only_line(ended: subprocess.CompletedProcess[str]) -> str:
-    assert ended.returncode == 1
-    (line,) = ended.stderr.splitlines()
-    return line
 
 
 def test_it_installs_from_the_artifact_alone_and_runs(installed: Device) -> None:
@@ -283,10 +201,7 @@ def test_an_install_that_fails_leaves_what_runs_and_nothing_half_made(
 ) -> None:
     device = installed
     in_use = device.in_use
-    newer = changed(built(tmp_path, "never"), tmp_path, without="wheels/")
-    with zipfile.ZipFile(newer, "a") as archive:
-        archive.writestr("wheels/none", "")
-    ended = device.install(newer)
+    ended = device.install(changed(built(tmp_path, "never"), tmp_path, wheels={PYTHON: []}))
     assert ended.returncode == 1
     assert ended.stderr.splitlines()[-1].startswith("edgetally: the packages can't be installed: ")
     assert (device.environments, device.says()) == ([in_use], "hello counting\n")
@@ -310,7 +225,7 @@ def test_without_wheels_and_without_an_index_it_says_what_would_help(
 @pytest.mark.parametrize(
     ("about", "line"),
     [
-        ({"bytes": 10**15}, "the installation takes 1000000000 MB; free some"),
+        ({"bytes": {PYTHON: 10**15}}, "the installation takes 1000000000 MB; free some"),
         ({"platforms": ["riscv64"]}, "the artifact's wheels are for riscv64, this device is "),
         ({"pythons": ["3.99"]}, "; build the component with --python "),
         ({"pythons": ["3.99"], "platforms": []}, "the component needs 3.99 to 3.99; install one "),

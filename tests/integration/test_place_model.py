@@ -209,6 +209,18 @@ def test_a_folder_that_is_no_bundle_is_refused_in_one_line(tmp_path: Path, work:
     assert "is no model bundle" in done.stderr
 
 
+@pytest.mark.parametrize("arguments", [[], ["bundle"], ["bundle", ""], ["", "work"]])
+def test_an_argument_that_is_missing_or_empty_is_asked_for(
+    arguments: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "bundle").mkdir()
+    (tmp_path / "bundle" / "bundle.json").write_text("{}")
+    command = ["/bin/sh", str(SCRIPT), *arguments]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == "place_model: give the folder of the bundle and the work folder\n"
+
+
 def test_a_name_that_no_folder_can_have_is_made_one(versions: list[Path], work: Path) -> None:
     bundle = ModelBundle.load(versions[0])
     for name in ("../../up", "-rf *", ".hidden", "Kästen $(touch x)"):

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import contextlib
 import json
-import re
 import shutil
 import tempfile
 import zipfile
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,9 +25,9 @@ from edgetally.component.names import COUNTER, MODEL
 from edgetally.component.open_to_all import make_folder, open_file, writing
 from edgetally.component.recipe import counter_recipe, read_recipe, recipe_text, with_artifacts
 from edgetally.component.target import ARCHITECTURES, GLIBC, SERVED_PYTHONS
+from edgetally.component.version import checked_version
 from edgetally.component.wheel import build_wheel
 from edgetally.component.wheelhouse import download_wheels
-from edgetally.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -38,11 +38,6 @@ if TYPE_CHECKING:
 # What the locked packages take once installed, where they are not at hand to be measured.
 _INSTALLED = 700_000_000
 _SPARE = 100_000_000  # an environment's own pip, compiled Python, and the nucleus's own files
-# Semantic Versioning 2.0.0, "Backus-Naur Form Grammar for Valid SemVer Versions"
-_NUMBER = "(0|[1-9][0-9]*)"
-_NAME = "[0-9A-Za-z-]+"
-_PRE = rf"({_NUMBER}|[0-9]*[A-Za-z-][0-9A-Za-z-]*)"
-_SEMANTIC = rf"{_NUMBER}(\.{_NUMBER}){{2}}(-{_PRE}(\.{_PRE})*)?(\+{_NAME}(\.{_NAME})*)?"
 
 
 @dataclass(frozen=True)
@@ -61,7 +56,7 @@ def build_counter(
     Raises InputError where the version is none or the folder takes nothing, EdgetallyError where
     pip fails.
     """
-    version = _checked(version or checkout.version)
+    version = checked_version(version or checkout.version)
     with (
         _aside(folder, COUNTER, version) as place,
         tempfile.TemporaryDirectory(prefix="edgetally-build-") as name,
@@ -91,11 +86,12 @@ def build_model(
     nothing.
     """
     bundle = ModelBundle.load(bundle_folder)
-    version = _checked(version or bundle.version)
+    version = checked_version(version or bundle.version)
     names = [MANIFEST_NAME, *(file.path for file in bundle.files.values())]
     files: dict[str, bytes | Path] = {f"bundle/{name}": bundle_folder / name for name in names}
     files["__main__.py"] = checkout.root / "greengrass-component" / "unpack_model.py"
-    files["place_model.sh"] = checkout.root / "greengrass-component" / "place_model.sh"
+    for each in ("install_step.py", "place_model.sh"):
+        files[each] = checkout.root / "greengrass-component" / each
     recipe = read_recipe(checkout.root / "recipes", MODEL) | {
         "ComponentVersion": version,
         "ComponentDescription": f"Model {bundle.name} {bundle.version} for {COUNTER}.",
@@ -112,46 +108,41 @@ def _write_counter(
     lock = checkout.root / "constraints" / "component.txt"
     files: dict[str, bytes | Path] = {
         "__main__.py": source / "launch.py",
-        "install.py": source / "install.py",
+        **{name: source / name for name in ("install.py", "install_step.py", "stamp.py")},
         "requirements.txt": lock,
         wheel.name: wheel,
     }
     with tempfile.TemporaryDirectory(prefix="edgetally-wheels-") as name:
-        for target in targets:
-            for each in download_wheels(lock, target, Path(name)):
-                files[f"wheels/{each.name}"] = each
+        wheels = {
+            target.python: download_wheels(lock, target, Path(name) / target.python)
+            for target in targets
+        }
+        for each in chain.from_iterable(wheels.values()):
+            files[f"wheels/{each.name}"] = each
         about: dict[str, Any] = {
             "version": version,
             "wheel": wheel.name,
-            "pythons": [target.python for target in targets] or list(SERVED_PYTHONS),
+            "pythons": list(wheels) or list(SERVED_PYTHONS),
             "served": list(SERVED_PYTHONS),
             "platforms": list(dict.fromkeys(target.platform for target in targets)),
             "glibc": GLIBC,
-            "bytes": _needed(files, len(targets)),
+            # What a device takes of it is what its own Python needs.
+            "wheels": {python: [each.name for each in own] for python, own in wheels.items()},
+            "bytes": {python: _needed([wheel, *own]) for python, own in wheels.items()}
+            or dict.fromkeys(SERVED_PYTHONS, _INSTALLED + _SPARE),
         }
         files["component.json"] = (json.dumps(about, indent=2) + "\n").encode()
         write_zip(path, files, checkout.time)
 
 
-def _needed(files: Mapping[str, bytes | Path], targets: int) -> int:
+def _needed(wheels: Sequence[Path]) -> int:
     """Return the bytes that a device needs free: for the wheels, and what comes out of them."""
-    wheels = [path for path in files.values() if isinstance(path, Path) and path.suffix == ".whl"]
-    if not targets:
-        return _INSTALLED + _SPARE
     packed = sum(path.stat().st_size for path in wheels)
     unpacked = 0
     for path in wheels:
         with zipfile.ZipFile(path) as archive:
             unpacked += sum(entry.file_size for entry in archive.infolist())
     return packed + unpacked + _SPARE
-
-
-def _checked(version: str) -> str:
-    if not re.fullmatch(_SEMANTIC, version) or len(version) > 64:
-        raise InputError(
-            f"{version!r} is no component version; give --version three numbers such as 1.2.0"
-        )
-    return version
 
 
 @contextlib.contextmanager
