@@ -111,8 +111,8 @@ def test_a_camera_that_never_answers_does_not_keep_a_run_from_stopping(
 def test_cameras_that_want_too_much_get_the_same_and_hear_by_how_much_they_are_short(
     bundle: ModelBundle, tmp_path: Path
 ) -> None:
-    """Six that ask for more than the device gives, one that asks for little."""
-    greedy = {f"fast{number}": 140 + 20 * number for number in range(6)}
+    """Three that ask for more than the device gives, one that asks for little."""
+    greedy = {"fast": 200, "faster": 220, "fastest": 240}
     cameras: list[dict[str, Any]] = [
         {"name": name, "source": "test:64x48", "fps": fps, "maxFrames": 10_000}
         for name, fps in ({"slow": 4} | greedy).items()
@@ -128,7 +128,7 @@ def test_cameras_that_want_too_much_get_the_same_and_hear_by_how_much_they_are_s
         if not before and all(frames[name] for name in greedy):
             before.update(frames)
         shown = sum((frames - before).values()) if before else 0
-        return shown >= 200 and time.monotonic() >= until
+        return shown >= 130 and time.monotonic() >= until
 
     health = run(config, is_enough)
     given = [health[name].processed - before[name] for name in greedy]
