@@ -42,6 +42,27 @@ def write_build(folder: Path) -> Path:
     return folder
 
 
+def set_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let boto3 find credentials, which nobody takes, and a region."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    monkeypatch.delenv("AWS_PROFILE", raising=False)
+
+
+@contextmanager
+def moto_account(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An account of moto's with a bucket; it has no Greengrass, which is stubbed."""
+    boto3 = pytest.importorskip("boto3", reason="boto3 is not installed (edgetally[aws])")
+    moto = pytest.importorskip("moto")
+    set_credentials(monkeypatch)
+    with moto.mock_aws():
+        boto3.client("s3").create_bucket(
+            Bucket="parts", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
+        )
+        yield
+
+
 @contextmanager
 def stubbed_greengrass(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """Answer for AWS IoT Greengrass as it is told to; every answer must be asked for.
@@ -51,10 +72,7 @@ def stubbed_greengrass(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     boto3 = pytest.importorskip("boto3", reason="boto3 is not installed (edgetally[aws])")
     from botocore.stub import Stubber
 
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
-    monkeypatch.delenv("AWS_PROFILE", raising=False)
+    set_credentials(monkeypatch)
     stubbed = boto3.client("greengrassv2")
     monkeypatch.setattr(
         "edgetally.component.calls.client",

@@ -10,6 +10,7 @@ import pytest
 from greengrass_cloud import (
     COUNTER,
     Answering,
+    moto_account,
     run,
     write_build,
 )
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 boto3 = pytest.importorskip("boto3", reason="boto3 is not installed (edgetally[aws])")
-moto = pytest.importorskip("moto")
+pytest.importorskip("moto")
 
 
 @pytest.fixture
@@ -34,15 +35,7 @@ def build(tmp_path: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """An account of moto's, which has no Greengrass; that is stubbed."""
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
-    monkeypatch.delenv("AWS_PROFILE", raising=False)
-    with moto.mock_aws():
-        boto3.client("s3").create_bucket(
-            Bucket="parts", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
-        )
+    with moto_account(monkeypatch):
         yield
 
 

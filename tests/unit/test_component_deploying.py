@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from greengrass_cloud import COUNTER, GROUP_ARN, MODEL, Answering, stubbed_greengrass
+from greengrass_cloud import COUNTER, GROUP_ARN, MODEL, Answering, moto_account, stubbed_greengrass
 
 from edgetally.component.calls import RealCalls
 from edgetally.component.deploying import Deployment, Target, deploy
@@ -17,17 +17,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 boto3 = pytest.importorskip("boto3", reason="boto3 is not installed (edgetally[aws])")
-moto = pytest.importorskip("moto")
+pytest.importorskip("moto")
 
 
 @pytest.fixture(autouse=True)
 def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """An account of moto's, which has no Greengrass; that is stubbed."""
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
-    monkeypatch.delenv("AWS_PROFILE", raising=False)
-    with moto.mock_aws():
+    with moto_account(monkeypatch):
         yield
 
 

@@ -12,6 +12,7 @@ from greengrass_cloud import (
     COUNTER,
     MODEL,
     created,
+    moto_account,
     stubbed_greengrass,
     write_build,
 )
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 boto3 = pytest.importorskip("boto3", reason="boto3 is not installed (edgetally[aws])")
-moto = pytest.importorskip("moto")
+pytest.importorskip("moto")
 
 
 @pytest.fixture
@@ -36,15 +37,7 @@ def build(tmp_path: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """An account of moto's, which has no Greengrass; that is stubbed."""
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
-    monkeypatch.delenv("AWS_PROFILE", raising=False)
-    with moto.mock_aws():
-        boto3.client("s3").create_bucket(
-            Bucket="parts", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
-        )
+    with moto_account(monkeypatch):
         yield
 
 

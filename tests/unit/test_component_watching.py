@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from greengrass_cloud import GROUP_ARN, THING_ARN, effective, stubbed_greengrass
+from greengrass_cloud import GROUP_ARN, THING_ARN, effective, set_credentials, stubbed_greengrass
 
 from edgetally.component.calls import RealCalls
 from edgetally.component.deploying import Target
@@ -264,9 +264,7 @@ def test_a_connection_that_breaks_off_is_borne(monkeypatch: pytest.MonkeyPatch) 
         threading.Thread(target=server.serve_forever).start()
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
         monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
-        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
-        monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+        set_credentials(monkeypatch)
         try:
             calls = RealCalls()
             watch("mine", THING, THING_ARN, calls, told.append, timeout=60, pause=lambda _: None)
