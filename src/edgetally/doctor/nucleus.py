@@ -10,8 +10,6 @@ from edgetally.config import GreengrassTransport
 from edgetally.config.from_nucleus import KEYS
 from edgetally.doctor.configuration import of_nucleus
 from edgetally.doctor.finding import note, ok, wrong
-from edgetally.doctor.policies import policies
-from edgetally.greengrass.failure import UnknownHereError
 from edgetally.messaging.topics import Topics
 
 if TYPE_CHECKING:
@@ -75,7 +73,8 @@ class Nucleus:
             self._link.close()
 
     def _speak(self) -> Iterator[Finding]:
-        from edgetally.greengrass import NucleusLink  # noqa: PLC0415 - heavy
+        from edgetally.doctor.policies import policies  # noqa: PLC0415 - loads the IPC client
+        from edgetally.greengrass import NucleusLink, UnknownHereError  # noqa: PLC0415
 
         thing = os.environ.get(_THING, "")
         link = self._link = NucleusLink.from_environment(keys=KEYS)

@@ -6,6 +6,7 @@ from edgetally.greengrass.failure import (
     InvalidError,
     LostError,
     OptionalOperationError,
+    UnknownHereError,
 )
 from edgetally.greengrass.link import NucleusLink
 from edgetally.greengrass.patience import Patience
@@ -20,4 +21,5 @@ __all__ = [
     "OptionalOperationError",
     "Patience",
     "Subscription",
+    "UnknownHereError",
 ]
